@@ -1,0 +1,73 @@
+/**
+ * The form of one row of the opcode table. `opcodes.ts` is the only list of encodings; decoder, disassembler, coverage
+ * report and test generator all read it.
+ */
+
+/** What an instruction does, for the lowering: an integer-core rule by name, or one call of a kernel helper. */
+export type Semantics =
+  /** A lowering rule of `ir/lower-*.ts`, by name. */
+  | { readonly kind: 'rule'; readonly rule: string }
+  /** Kernel `helper(s, record)`; see `ir/ops.ts` HLP. */
+  | { readonly kind: 'helper'; readonly id: number; readonly endsBlock: boolean }
+  /** Kernel `vector(s, record)`: MMX, SSE, AES, SHA, PCLMUL. */
+  | { readonly kind: 'vector'; readonly id: number }
+  /** Kernel `x87(s, record)`. */
+  | { readonly kind: 'x87'; readonly id: number }
+
+export type Feature =
+  | 'BASE' | 'X87' | 'MMX' | 'SSE' | 'SSE2' | 'SSE3' | 'SSSE3' | 'SSE41' | 'SSE42' | 'SSE4A' | 'AES' | 'PCLMUL' | 'SHA' | 'BMI1' | 'BMI2' | 'ADX'
+  | 'MOVBE' | 'POPCNT' | 'LZCNT' | 'CX8' | 'CX16' | 'RDRAND' | 'RDSEED' | 'FSGSBASE' | 'XSAVE' | 'SVM' | 'SYSTEM' | 'CLFSH' | 'RDTSCP' | 'RDPID'
+  | 'INVPCID' | 'SMAP' | 'PKU' | 'MONITOR' | 'CLZERO' | 'CMOV'
+
+export interface RowOptions {
+  /** CPUID feature that the row belongs to. */
+  readonly feature?: Feature
+  /** 'i64': #UD in 64-bit mode. 'o64': only in 64-bit mode. */
+  readonly modes?: 'i64' | 'o64'
+  /** Operand size in 64-bit mode: 'd64' defaults to 64 (66 gives 16), 'f64' is always 64 . */
+  readonly size64?: 'd64' | 'f64'
+  /** LOCK is allowed (with a memory destination). */
+  readonly lock?: boolean
+  /** Meaning of F3/F2 where they are not part of the encoding: 'rep' or 'repcc'. */
+  readonly rep?: 'rep' | 'repcc'
+  /** SSE memory operand of 16 bytes need not be aligned. */
+  readonly unaligned?: boolean
+  /** Flags left undefined by the manual (letters of "CPAZSO"): not compared by the tests. */
+  readonly undefinedFlags?: string
+  /** Privileged or otherwise not runnable in a user-mode oracle. */
+  readonly system?: boolean
+}
+
+/**
+ * `encoding`: words separated by blanks.
+ *   NP 66 F3 F2      mandatory prefix (NP: none of the three). Without any of these words, 66/F3/F2 are ordinary prefixes.
+ *   0F 0F38 0F3A     map; absent: one-byte map
+ *   XX               opcode byte in hex; `XX+r` = eight opcodes with a register in the low three bits
+ *   /r  /0../7       a ModRM byte follows (any reg field / this reg field)
+ *   mem reg          only with a memory / register form of ModRM
+ *   =XX              the ModRM byte has exactly this value
+ *   W0 W1            REX.W clear / set
+ *   VEX.L0           a VEX encoding (BMI): VEX.L0 0F38 F2 /r …
+ * `operands`: Intel appendix A notation, comma-separated, destination first: Eb Ew Ed Eq Ev Ey Gb Gw Gd Gv Gy Ib Iw Iz Iv Is(sign-extended byte) Jb Jz
+ *   M Mw Md Mq Mt(80 bits) Mdq Ob Ov Rv Ry Zb Zv(register in opcode) Sw Cy Dy Xb Xv Yb Yv, fixed AL CL AX DX eAX rAX 1 ES CS SS DS FS GS,
+ *   Vx/Vq/Vd (XMM by ModRM.reg), Wx/Wq/Wd/Ww/Wb (XMM or memory of 16/8/4/2/1 bytes by ModRM.rm), Ux (XMM by rm), Pq Qq Qd Nq (MMX), By (VEX.vvvv),
+ *   STi (x87 stack register by rm).
+ */
+export interface OpcodeRow {
+  readonly encoding: string
+  readonly mnemonic: string
+  readonly operands: string
+  readonly semantics: Semantics
+  readonly options: RowOptions
+}
+
+export function row(encoding: string, mnemonic: string, operands: string, semantics: Semantics, options: RowOptions = {}): OpcodeRow {
+  return { encoding, mnemonic, operands, semantics, options }
+}
+
+export const rule = (name: string): Semantics => ({ kind: 'rule', rule: name })
+export const helper = (id: number): Semantics => ({ kind: 'helper', id, endsBlock: false })
+/** A helper after which control flow, mode or interrupt state may differ: the block ends. */
+export const helperEnd = (id: number): Semantics => ({ kind: 'helper', id, endsBlock: true })
+export const vector = (id: number): Semantics => ({ kind: 'vector', id })
+export const x87 = (id: number): Semantics => ({ kind: 'x87', id })

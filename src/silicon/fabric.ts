@@ -1,0 +1,35 @@
+/**
+ * The on-chip fabric: what cores and the secure processor may ask of the memory controller. Interface only.
+ *
+ * `Fabric` is the face for TypeScript (secure processor, tests). Cores use the same operations as WebAssembly
+ * functions (`FabricKernel`), so that a soft-TLB miss costs no JavaScript call.
+ */
+
+/** Exports of the memory controller's WebAssembly kernel, imported by the core kernel as module `fabric`. */
+export interface FabricKernel {
+  /**
+   * Makes frame `frame` resident under `key` (an ASID, 0 = no key) and returns the linear-memory address of
+   * its first byte, or 0 where no DRAM answers. `write` != 0 announces a write (marks the frame dirty).
+   * The address stays right until FABRIC_EPOCH changes; the 64 frames last asked for are never evicted.
+   */
+  frame(frame: number, key: number, write: number): number
+}
+
+/** Whose right a request of the secure processor carries: plaintext of an ASID's key, or raw DRAM bytes. */
+export type FabricKey = number
+
+export interface Fabric {
+  readonly dramBytes: number
+  /** Copies `length` bytes at system physical address `spa` as seen under `key` (0 = no key). Throws RangeError outside DRAM. */
+  read(spa: number, length: number, key: FabricKey): Uint8Array
+  /** Writes `bytes` at `spa` under `key`. Throws RangeError outside DRAM. */
+  write(spa: number, bytes: Uint8Array, key: FabricKey): void
+  /** True when [spa, spa+length) lies in DRAM. */
+  contains(spa: number, length: number): boolean
+  /** Installs the 16-byte memory encryption key of `asid` in the engine's slot. Write-only. */
+  installKey(asid: number, key: Uint8Array): void
+  /** Removes the key of `asid`; resident frames of that key are written back first. */
+  removeKey(asid: number): void
+  /** Writes back and drops every resident frame (WBINVD as the memory side sees it). */
+  flush(): void
+}
