@@ -16,8 +16,12 @@ export const CORE_STATE_BASE = 0x100000;
 export const CORE_STATE_STRIDE = 0x100000;
 export const CORES_MAX = 8;
 
-/** Hash table of cached code blocks, owned by the cores. 7 MiB. */
-export const CODE_HASH_BASE = 0x900000;
+/** Hash table of cached code blocks (u32 heads), owned by the cores. 1 MiB. */
+export const CODE_HASH_BASE = 0x900000
+/** Per frame: u32, first cached block decoded from it. Owned by the cores. 4 MiB. */
+export const CODE_FRAME_HEADS = 0xa00000
+/** Words of the code cache: allocation pointer and counters. Owned by the cores. */
+export const CODE_CACHE_WORDS = 0xe00000;
 /** Arena of cached IR blocks, owned by the cores. */
 export const CODE_ARENA_BASE = 0x1000000;
 export const CODE_ARENA_END = 0x7000000;

@@ -190,6 +190,11 @@ export const X87_DP = 0x698
 export const X87_CS = 0x6a0
 export const X87_DS = 0x6a4
 
+/** u32: frame number behind the last successful mmu_fill. */
+export const LAST_FRAME = 0x6c8
+/** u32: 1 = the instruction now running began with RFLAGS.TF set. */
+export const STEP_ARMED = 0x6cc
+
 // ---- SSE
 /** u32 */
 export const MXCSR = 0x6c0
