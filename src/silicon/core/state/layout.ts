@@ -206,8 +206,10 @@ export const XMM_STRIDE = 32
 /** Vector temporaries: memory operands of SSE and x87 instructions are loaded here. */
 export const VT0 = 0x900
 export const VT1 = 0x920
-/** Scratch for helpers: 0x940..0xfff. */
+/** Scratch for helpers: 0x940..0xdff. */
 export const SCRATCH = 0x940
+/** Further state of the system side, laid out in system-layout.ts: 0xe00..0xfff. */
+export const SYSTEM_AREA = 0xe00
 
 // ---- soft TLBs: direct-mapped, 16-byte entries { tag u64 = linear page | CTX, host - linear u32, frame u32 }
 export const TLB_READ = 0x1000
