@@ -1,0 +1,8 @@
+export { ImageError, type ImageProblem } from './image-error.js'
+export { MEMORY_ACPI, MEMORY_RAM, MEMORY_RESERVED } from './launch-plan.js'
+export type { BootPlatform, EntryState, GuestImage, LaunchPlan, LaunchRegion, MemoryRange } from './launch-plan.js'
+export { parseBzImage, type BzImage } from './linux/bzimage.js'
+export { linuxImage, type LinuxImageOptions } from './linux/linux-image.js'
+export { writeCpio, type ArchiveEntry } from './cpio.js'
+export { isMultiboot, parseMultiboot, type MultibootKernel } from './multiboot/multiboot-header.js'
+export { multibootImage, type MultibootImageOptions, type MultibootModule } from './multiboot/multiboot-image.js'
