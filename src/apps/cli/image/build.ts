@@ -1,0 +1,162 @@
+// The default guest image: Debian's kernel and a busybox initramfs, built once and kept in the cache.
+
+import { createHash } from 'node:crypto'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { cacheFolder, writableFolder } from '../cache.js'
+import { CliError } from '../errors.js'
+import { Apt, machineRelease, machineSources, type FetchedPackage, type Progress } from './apt.js'
+import { buildInitramfs } from './initramfs.js'
+import { defaultSources, type Source } from './sources.js'
+
+/** Counts up when the content of the image changes for another reason than new packages. */
+const imageFormat = 1
+
+export interface Manifest {
+  readonly format: number
+  readonly suite: string
+  readonly mirror: string
+  readonly kernelVersion: string
+  readonly packages: readonly { readonly name: string; readonly version: string; readonly sha256: string }[]
+  readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>
+  readonly modules: readonly string[]
+}
+
+export interface GuestImage {
+  readonly folder: string
+  readonly kernel: string
+  readonly initrd: string
+  readonly manifest: Manifest
+}
+
+export interface ImageOptions {
+  /** Debian release; the machine's own, or bookworm. */
+  readonly suite?: string | undefined
+  /** Base URL of a mirror, in place of the machine's configuration. */
+  readonly mirror?: string | undefined
+  /** Fetch and build even where an image is in the cache. */
+  readonly refresh?: boolean | undefined
+  readonly progress: Progress
+}
+
+/** The image in the cache, or undefined. */
+export function cachedImage(suite: string): GuestImage | undefined {
+  const folder = join(cacheFolder(), 'images', suite)
+  const manifestFile = join(folder, 'manifest.json')
+  if (!existsSync(manifestFile)) return undefined
+  try {
+    const manifest = JSON.parse(readFileSync(manifestFile, 'utf8')) as Manifest
+    const image = { folder, kernel: join(folder, 'vmlinuz'), initrd: join(folder, 'initramfs.cpio.gz'), manifest }
+    const whole = existsSync(image.kernel) && existsSync(image.initrd)
+    return manifest.format === imageFormat && whole ? image : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The default guest image, from the cache or built now. */
+export async function guestImage(options: ImageOptions): Promise<GuestImage> {
+  const suite = options.suite ?? machineRelease()
+  if (!/^[a-z][a-z-]*$/.test(suite)) throw new CliError(`'${suite}' is no Debian release`, 'give a code name such as bookworm')
+  if (process.platform !== 'linux') {
+    throw new CliError('images are built with apt, which this system does not have', 'give --kernel FILE and --initrd FILE')
+  }
+  const cached = options.refresh ? undefined : cachedImage(suite)
+  return cached ?? (await buildImage(suite, options))
+}
+
+async function buildImage(suite: string, options: ImageOptions): Promise<GuestImage> {
+  const cache = writableFolder(cacheFolder())
+  const sources = options.mirror ? mirrorSources(options.mirror, suite) : machineSources(suite)
+  const apt = new Apt(join(cache, 'apt', suite), sources, options.progress)
+  const work = mkdtempSync(join(cache, 'build-'))
+  try {
+    await apt.update()
+    const kernelPackage = (await apt.dependencies('linux-image-amd64')).find((name) => name.startsWith('linux-image-'))
+    if (!kernelPackage) throw new CliError(`the suite ${suite} has no linux-image-amd64`, 'try --suite bookworm')
+    const packages = [await apt.download(kernelPackage), await apt.download('busybox-static')] as const
+    const output = await assemble(work, packages, suite, sources, options.progress)
+    return install(output, join(cache, 'images', suite))
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+function mirrorSources(mirror: string, suite: string): Source[] {
+  if (!/^(https?|file):\/\/\S+$/.test(mirror)) throw new CliError(`'${mirror}' is no mirror URL`, 'give a URL such as http://deb.debian.org/debian')
+  return [{ ...defaultSources(suite)[0]!, uri: mirror.replace(/\/$/, '') }]
+}
+
+async function assemble(
+  work: string,
+  packages: readonly [FetchedPackage, FetchedPackage],
+  suite: string,
+  sources: readonly Source[],
+  progress: Progress,
+): Promise<string> {
+  const [kernelPackage, busyboxPackage] = packages
+  progress(`unpacking ${kernelPackage.name}`)
+  const kernelTree = await unpack(kernelPackage.file, join(work, 'kernel'))
+  const busyboxTree = await unpack(busyboxPackage.file, join(work, 'busybox'))
+  const kernelFile = readdirSync(join(kernelTree, 'boot')).find((name) => name.startsWith('vmlinuz-'))
+  if (!kernelFile) throw new CliError(`${kernelPackage.name} has no boot/vmlinuz`)
+  const kernelVersion = kernelFile.slice('vmlinuz-'.length)
+  progress('writing the initramfs')
+  const initramfs = buildInitramfs(kernelTree, busyboxTree, kernelVersion)
+
+  const output = join(work, 'image')
+  mkdirSync(output)
+  const files = { vmlinuz: readFileSync(join(kernelTree, 'boot', kernelFile)), 'initramfs.cpio.gz': initramfs.archive }
+  const manifest: Manifest = {
+    format: imageFormat,
+    suite,
+    mirror: sources[0]!.uri,
+    kernelVersion,
+    packages: packages.map(({ name, version, file }) => ({ name, version, sha256: sha256(readFileSync(file)) })),
+    files: Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name, { bytes: bytes.length, sha256: sha256(bytes) }])),
+    modules: initramfs.modules,
+  }
+  for (const [name, bytes] of Object.entries(files)) writeFileSync(join(output, name), bytes)
+  writeFileSync(join(output, 'manifest.json'), JSON.stringify(manifest, null, 2) + '\n')
+  return output
+}
+
+/** Moves a finished folder into place; a reader sees the old image or the new one. */
+function install(output: string, folder: string): GuestImage {
+  mkdirSync(join(folder, '..'), { recursive: true })
+  const old = `${folder}.old-${process.pid}`
+  if (existsSync(folder)) renameSync(folder, old)
+  renameSync(output, folder)
+  rmSync(old, { recursive: true, force: true })
+  const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest
+  return { folder, kernel: join(folder, 'vmlinuz'), initrd: join(folder, 'initramfs.cpio.gz'), manifest }
+}
+
+/** Large parts of Debian's kernel package that no guest here can use; leaving them out saves 300 MB of temporary space. */
+const leftOut = ['drivers/gpu', 'drivers/media', 'drivers/net/wireless', 'drivers/net/ethernet', 'drivers/infiniband', 'drivers/staging', 'drivers/iio', 'sound']
+
+/** Unpacks a Debian package's files into `target`. */
+function unpack(file: string, target: string): Promise<string> {
+  mkdirSync(target, { recursive: true })
+  return new Promise((resolve, reject) => {
+    const read = spawn('dpkg-deb', ['--fsys-tarfile', file], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const excluded = leftOut.map((name) => `--exclude=*/kernel/${name}`)
+    const write = spawn('tar', ['-x', '-f', '-', '-C', target, '--no-same-owner', ...excluded], { stdio: ['pipe', 'ignore', 'pipe'] })
+    let errors = ''
+    const fail = (error: Error): void => reject(new CliError(`cannot unpack ${file}: ${error.message}`, 'dpkg-deb and tar must be installed'))
+    for (const child of [read, write]) {
+      child.on('error', fail)
+      child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString('utf8')))
+    }
+    write.stdin.on('error', () => undefined)
+    read.stdout.pipe(write.stdin)
+    let readCode: number | null = 0
+    read.on('close', (code) => (readCode = code))
+    write.on('close', (code) => (code === 0 && readCode === 0 ? resolve(target) : fail(new Error(errors.trim().split('\n')[0] ?? `exit code ${code}`))))
+  })
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
