@@ -1,0 +1,8 @@
+export { createPc } from './create-pc.js'
+export type { ConsoleInput, MmioSize, Pc, PcEvents, PcOptions, PcVirtio, PortSize } from './pc.js'
+export type { BlockBackend } from '../devices/virtio/block-backend.js'
+export type { GuestMemory } from '../devices/guest-memory.js'
+export type { Halves } from '../devices/halves.js'
+export type { LocalApic } from '../devices/local-apic.js'
+export type { Saved } from '../devices/state.js'
+export type { TimeSource } from '../devices/time.js'

@@ -1,0 +1,5 @@
+export * from './memory-map.js'
+export * from './ports.js'
+export * from './interrupts.js'
+export * from './acpi-pm.js'
+export * from './local-apic.js'
