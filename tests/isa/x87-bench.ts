@@ -1,0 +1,112 @@
+// What the floating-point tests stand on: the kernel files under test compiled alone, with a flat memory in place of the core's, and the host CPU as oracle.
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const core = join(here, '../../src/silicon/core')
+
+/** memory.ts as docs/core.md gives it, without translation: a linear address is an address in the wasm memory. */
+const flatMemory = `
+export function load16(s: usize, la: u64): u64 { return load<u16>(<usize>la) }
+export function load32(s: usize, la: u64): u64 { return load<u32>(<usize>la) }
+export function load64(s: usize, la: u64): u64 { return load<u64>(<usize>la) }
+export function store16(s: usize, la: u64, v: u64): void { store<u16>(<usize>la, <u16>v) }
+export function store32(s: usize, la: u64, v: u64): void { store<u32>(<usize>la, <u32>v) }
+export function store64(s: usize, la: u64, v: u64): void { store<u64>(<usize>la, v) }
+export function load_bytes(s: usize, la: u64, to: usize, n: u32): bool { memory.copy(to, <usize>la, n); return true }
+export function store_bytes(s: usize, la: u64, from: usize, n: u32): bool { memory.copy(<usize>la, from, n); return true }
+export function probe_read(s: usize, la: u64, n: u32): bool { return true }
+export function probe_write(s: usize, la: u64, n: u32): bool { return true }
+`
+const flatFlags = `
+import { EFLAGS } from '../state/layout'
+export function get_flags(s: usize): u64 { return load<u32>(s, EFLAGS) }
+export function set_arith(s: usize, cf: u32, pf: u32, af: u32, zf: u32, sf: u32, of: u32): void {
+  store<u32>(s, (load<u32>(s, EFLAGS) & ~0x8d5) | cf | (pf << 2) | (af << 4) | (zf << 6) | (sf << 7) | (of << 11), EFLAGS)
+}
+`
+
+/** Why the comparison with the host cannot run here, or false. */
+export function noOracle(): string | false {
+  if (process.arch !== 'x64') return 'the host is not x86-64'
+  return spawnSync('gcc', ['--version']).status === 0 ? false : 'gcc is not installed'
+}
+
+export interface Bench {
+  readonly kernel: Readonly<Record<string, unknown>>
+  readonly memory: DataView
+  /** Feeds `input` to the oracle in mode `mode` and returns what it writes. */
+  oracle(mode: 'sse' | 'x87', input: Uint8Array): Buffer
+}
+
+/** Compiles `entry` (a kernel file name) and, unless absent, the oracle. */
+export function bench(entry: string, withOracle: boolean): Bench {
+  const folder = mkdtempSync(join(tmpdir(), 'cbit-x87-'))
+  try {
+    for (const part of ['ir', 'state']) cpSync(join(core, part), join(folder, part), { recursive: true })
+    mkdirSync(join(folder, 'kernel'))
+    for (const name of readdirSync(join(core, 'kernel'))) {
+      if (/^(softfloat|x87|fault).*(?<!\.test)\.ts$/.test(name)) cpSync(join(core, 'kernel', name), join(folder, 'kernel', name))
+    }
+    writeFileSync(join(folder, 'kernel/memory.ts'), flatMemory)
+    writeFileSync(join(folder, 'kernel/flags.ts'), flatFlags)
+    const asc = createRequire(import.meta.url).resolve('assemblyscript/bin/asc.js')
+    const out = join(folder, 'kernel.wasm')
+    execFileSync(
+      process.execPath,
+      [asc, join(folder, 'kernel', entry), '-o', out, '--runtime', 'stub', '--importMemory', '--noAssert', '-O1', '--enable', 'simd'],
+      { stdio: ['ignore', 'ignore', 'inherit'] },
+    )
+    const memory = new WebAssembly.Memory({ initial: 16 })
+    const module = new WebAssembly.Module(readFileSync(out))
+    const kernel = new WebAssembly.Instance(module, { env: { memory, abort: () => assert() } }).exports
+    const oracle = withOracle ? compileOracle() : ''
+    return {
+      kernel,
+      memory: new DataView(memory.buffer),
+      oracle: (mode, input) => execFileSync(oracle, [mode], { input, maxBuffer: 1 << 30 }),
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function assert(): never {
+  throw new Error('the kernel called abort')
+}
+
+function compileOracle(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'cbit-oracle-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const program = join(folder, 'oracle')
+  execFileSync('gcc', ['-O1', '-o', program, join(here, 'x87-oracle.c')])
+  return program
+}
+
+/** A small generator of repeatable numbers (xorshift64*, Vigna 2014). */
+export class Random {
+  private state: bigint
+  constructor(seed: bigint) {
+    this.state = seed
+  }
+  u64(): bigint {
+    let x = this.state
+    x ^= x >> 12n
+    x = (x ^ (x << 25n)) & 0xffffffffffffffffn
+    x ^= x >> 27n
+    this.state = x
+    return (x * 0x2545f4914f6cdd1dn) & 0xffffffffffffffffn
+  }
+  /** 0 … n-1 */
+  below(n: number): number {
+    return Number((this.u64() >> 11n) % BigInt(n))
+  }
+  pick<T>(from: readonly T[]): T {
+    return from[this.below(from.length)] as T
+  }
+}
