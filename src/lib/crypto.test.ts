@@ -2,7 +2,19 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { ascii, fromHex, toHex } from './bytes.js'
-import { aes128, aes128Ctr, aes128Pure, ecdhShared, ecdsaSign, ecdsaVerify, ecPublicPoint, hmacSha256, kdfCounter, sha256, sha256Stream } from './crypto.js'
+import {
+  aes128,
+  aes128Ctr,
+  aes128Pure,
+  ecdhShared,
+  ecdsaSign,
+  ecdsaVerify,
+  ecPublicPoint,
+  hmacSha256,
+  kdfCounter,
+  sha256,
+  sha256Stream,
+} from './crypto.js'
 
 test('AES-128: FIPS 197 appendix C.1 on both implementations', () => {
   const key = fromHex('000102030405060708090a0b0c0d0e0f')

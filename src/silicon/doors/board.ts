@@ -7,8 +7,8 @@
  */
 export interface DramModule {
   readonly bytes: Uint8Array
-  /** The chip asks to be told before the board's owner reads or alters DRAM from outside, so that it can write back. */
-  onProbe(listener: (spa: number, length: number) => void): void
+  /** The chip asks to be told before the board's owner reads (or, `alters`, overwrites) DRAM from outside, so that it can write back. */
+  onProbe(listener: (spa: number, length: number, alters: boolean) => void): void
 }
 
 /** Non-volatile storage of the secure processor's persistent state. Untrusted. */

@@ -1,0 +1,151 @@
+import { assert } from '../../lib/assert.js'
+import type { DramModule, Entropy } from '../doors/board.js'
+import type { DmaPort } from '../doors/dma.js'
+import type { Fabric, FabricKernel, FabricKey } from '../fabric.js'
+import { FABRIC_BASE, FABRIC_EPOCH, FRAME_BYTES, FRAME_SHIFT } from '../fabric-layout.js'
+import { EncryptionEngine } from './encryption-engine.js'
+import { CONTROLLER_BASE, CONTROLLER_FILLS, CONTROLLER_WRITEBACKS, KEY_SLOTS } from './engine-layout.js'
+import type { LinearMemory } from './linear-memory.js'
+
+/**
+ * The memory controller: the only code that touches DRAM. Its WebAssembly kernel (kernel/index.ts) decides where a frame
+ * stands; this class is its face for the secure processor (`Fabric`), for devices (`DmaPort`) and for host software.
+ */
+export interface MemoryControllerOptions {
+  /** Bytes of build/kernel/memory.wasm. */
+  readonly kernel: Uint8Array
+  readonly linear: LinearMemory
+  readonly entropy: Entropy
+  readonly aes?: 'platform' | 'pure'
+}
+
+interface KernelExports extends FabricKernel {
+  init(slots: number): void
+  write_back_range(first: number, frames: number): void
+  surrender_range(first: number, frames: number): void
+  changed_range(first: number, frames: number): void
+  surrender_key(key: number): void
+  flush(): void
+}
+
+export interface MemoryCounters {
+  readonly epoch: number
+  /** Frames decrypted into the cache. */
+  readonly fills: number
+  /** Frames encrypted back into DRAM. */
+  readonly writebacks: number
+}
+
+/** Instantiates the kernel's module over the linear memory, with the engine's AES as its imports. */
+export function loadMemoryKernel(kernel: Uint8Array, memory: WebAssembly.Memory, engine: EncryptionEngine): KernelExports {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(kernel), { env: { memory }, engine: engine.imports })
+  for (const name of ['init', 'frame', 'write_back_range', 'surrender_range', 'changed_range', 'surrender_key', 'flush']) {
+    assert(typeof instance.exports[name] === 'function', `the memory kernel exports ${name}`)
+  }
+  return instance.exports as unknown as KernelExports
+}
+
+export class MemoryController implements Fabric, DmaPort {
+  // configuration
+  readonly dramBytes: number
+  private readonly dramFrames: number
+  // connections
+  private readonly engine: EncryptionEngine
+  private readonly kernel: KernelExports
+  private readonly bytes: Uint8Array
+  private readonly words: Uint32Array
+
+  constructor({ kernel, linear, entropy, aes = 'platform' }: MemoryControllerOptions) {
+    this.dramBytes = linear.dramBytes
+    this.dramFrames = linear.dramBytes / FRAME_BYTES
+    this.bytes = new Uint8Array(linear.memory.buffer)
+    this.words = new Uint32Array(linear.memory.buffer, 0, 0x100000 / 4)
+    const bootSecret = new Uint8Array(16)
+    entropy.fill(bootSecret)
+    this.engine = new EncryptionEngine({ memory: linear.memory, bootSecret, aes })
+    this.kernel = loadMemoryKernel(kernel, linear.memory, this.engine)
+    this.kernel.init(linear.llcBytes / FRAME_BYTES)
+  }
+
+  /** The kernel's functions as the core's kernel imports them (module `fabric`). */
+  kernelImports(): FabricKernel {
+    return { frame: this.kernel.frame }
+  }
+
+  /** Connects the board's modules: whoever probes the bus sees what DRAM would hold with no cache in front of it. */
+  attachDram(modules: DramModule): void {
+    modules.onProbe((spa, length, alters) => {
+      if (length <= 0 || !this.contains(spa, length)) return
+      const first = spa >>> FRAME_SHIFT
+      const frames = Math.floor((spa + length - 1) / FRAME_BYTES) - first + 1
+      if (alters) this.kernel.surrender_range(first, frames)
+      else this.kernel.write_back_range(first, frames)
+    })
+  }
+
+  contains(spa: number, length: number): boolean {
+    return Number.isSafeInteger(spa) && Number.isSafeInteger(length) && spa >= 0 && length >= 0 && spa + length <= this.dramBytes
+  }
+
+  read(spa: number, length: number, key: FabricKey = 0): Uint8Array {
+    this.check(spa, length, key)
+    const result = new Uint8Array(length)
+    this.eachFrame(spa, length, key, 0, (at, done, n) => result.set(this.bytes.subarray(at, at + n), done))
+    return result
+  }
+
+  write(spa: number, bytes: Uint8Array, key: FabricKey = 0): void {
+    this.check(spa, bytes.length, key)
+    if (bytes.length === 0) return
+    this.eachFrame(spa, bytes.length, key, 1, (at, done, n) => this.bytes.set(bytes.subarray(done, done + n), at))
+    const first = Math.floor(spa / FRAME_BYTES)
+    this.kernel.changed_range(first, Math.floor((spa + bytes.length - 1) / FRAME_BYTES) - first + 1)
+  }
+
+  installKey(asid: number, key: Uint8Array): void {
+    this.kernel.surrender_key(asid)
+    this.engine.install(asid, key)
+  }
+
+  removeKey(asid: number): void {
+    this.kernel.surrender_key(asid)
+    this.engine.remove(asid)
+  }
+
+  flush(): void {
+    this.kernel.flush()
+  }
+
+  counters(): MemoryCounters {
+    return {
+      epoch: this.words[(FABRIC_BASE + FABRIC_EPOCH) / 4]!,
+      fills: this.words[(CONTROLLER_BASE + CONTROLLER_FILLS) / 4]!,
+      writebacks: this.words[(CONTROLLER_BASE + CONTROLLER_WRITEBACKS) / 4]!,
+    }
+  }
+
+  private check(spa: number, length: number, key: FabricKey): void {
+    if (!this.contains(spa, length)) throw new RangeError(`no DRAM at ${spa} for ${length} bytes`)
+    assert(Number.isInteger(key) && key >= 0 && key < KEY_SLOTS, `key ${key} exists`)
+  }
+
+  /** Calls `visit(linear address, bytes before, bytes)` for each frame's share of [spa, spa + length). */
+  private eachFrame(
+    spa: number,
+    length: number,
+    key: FabricKey,
+    write: 0 | 1,
+    visit: (at: number, done: number, bytes: number) => void,
+  ): void {
+    for (let done = 0; done < length;) {
+      const address = spa + done
+      const frame = Math.floor(address / FRAME_BYTES)
+      const offset = address % FRAME_BYTES
+      const n = Math.min(FRAME_BYTES - offset, length - done)
+      assert(frame < this.dramFrames, 'the range has been checked')
+      const host = this.kernel.frame(frame, key, write) >>> 0
+      visit(host + offset, done, n)
+      done += n
+    }
+  }
+}
