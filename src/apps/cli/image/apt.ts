@@ -5,7 +5,15 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CliError } from '../errors.js'
-import { debianSources, defaultSources, defaultSuite, parseDeb822Sources, parseSourcesList, writeSourcesList, type Source } from './sources.js'
+import {
+  debianSources,
+  defaultSources,
+  defaultSuite,
+  parseDeb822Sources,
+  parseSourcesList,
+  writeSourcesList,
+  type Source,
+} from './sources.js'
 
 const keyringFile = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
@@ -101,7 +109,9 @@ export class Apt {
     this.progress(`fetching ${name} ${version} (${(size / 1e6).toFixed(1)} MB)`)
     const archives = join(this.folder, 'cache/archives')
     await this.run('apt-get', ['download', `${name}=${version}`], archives)
-    const file = readdirSync(archives).find((entry) => entry.startsWith(`${name}_${version.replaceAll(':', '%3a')}_`) && entry.endsWith('.deb'))
+    const file = readdirSync(archives).find(
+      (entry) => entry.startsWith(`${name}_${version.replaceAll(':', '%3a')}_`) && entry.endsWith('.deb'),
+    )
     if (!file) throw new CliError(`apt-get reported success, but ${name} ${version} is not in ${archives}`)
     return { name, version, file: join(archives, file) }
   }
@@ -110,8 +120,15 @@ export class Apt {
     const { code, output, errors } = await runCommand(command, [...this.options, '-q', ...words], cwd)
     if (code === 0) return output
     const lines = errors.split('\n').filter((line) => /^(E|W|Err):/.test(line))
-    const reason = (lines.find((line) => line.startsWith('E:') && /resolve|connect|timed out|Failed to fetch/i.test(line)) ?? lines[0] ?? errors.trim()).trim()
-    throw new CliError(`${command} ${words[0]} failed: ${reason || `exit code ${code}`}`, 'check the network and the mirror, or give --mirror URL')
+    const reason = (
+      lines.find((line) => line.startsWith('E:') && /resolve|connect|timed out|Failed to fetch/i.test(line)) ??
+      lines[0] ??
+      errors.trim()
+    ).trim()
+    throw new CliError(
+      `${command} ${words[0]} failed: ${reason || `exit code ${code}`}`,
+      'check the network and the mirror, or give --mirror URL',
+    )
   }
 }
 
@@ -132,7 +149,9 @@ export function runCommand(command: string, words: readonly string[], cwd?: stri
     child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString('utf8')))
     child.on('error', (error: NodeJS.ErrnoException) => {
       const missing = error.code === 'ENOENT'
-      reject(missing ? new CliError(`the program '${command}' is needed and not installed`, 'on Debian: apt install apt dpkg xz-utils') : error)
+      reject(
+        missing ? new CliError(`the program '${command}' is needed and not installed`, 'on Debian: apt install apt dpkg xz-utils') : error,
+      )
     })
     child.on('close', (code) => resolve({ code: code ?? 1, output, errors }))
   })

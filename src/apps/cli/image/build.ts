@@ -84,7 +84,8 @@ async function buildImage(suite: string, options: ImageOptions): Promise<GuestIm
 }
 
 function mirrorSources(mirror: string, suite: string): Source[] {
-  if (!/^(https?|file):\/\/\S+$/.test(mirror)) throw new CliError(`'${mirror}' is no mirror URL`, 'give a URL such as http://deb.debian.org/debian')
+  if (!/^(https?|file):\/\/\S+$/.test(mirror))
+    throw new CliError(`'${mirror}' is no mirror URL`, 'give a URL such as http://deb.debian.org/debian')
   return [{ ...defaultSources(suite)[0]!, uri: mirror.replace(/\/$/, '') }]
 }
 
@@ -134,7 +135,16 @@ function install(output: string, folder: string): GuestImage {
 }
 
 /** Large parts of Debian's kernel package that no guest here can use; leaving them out saves 300 MB of temporary space. */
-const leftOut = ['drivers/gpu', 'drivers/media', 'drivers/net/wireless', 'drivers/net/ethernet', 'drivers/infiniband', 'drivers/staging', 'drivers/iio', 'sound']
+const leftOut = [
+  'drivers/gpu',
+  'drivers/media',
+  'drivers/net/wireless',
+  'drivers/net/ethernet',
+  'drivers/infiniband',
+  'drivers/staging',
+  'drivers/iio',
+  'sound',
+]
 
 /** Unpacks a Debian package's files into `target`. */
 function unpack(file: string, target: string): Promise<string> {
@@ -144,7 +154,8 @@ function unpack(file: string, target: string): Promise<string> {
     const excluded = leftOut.map((name) => `--exclude=*/kernel/${name}`)
     const write = spawn('tar', ['-x', '-f', '-', '-C', target, '--no-same-owner', ...excluded], { stdio: ['pipe', 'ignore', 'pipe'] })
     let errors = ''
-    const fail = (error: Error): void => reject(new CliError(`cannot unpack ${file}: ${error.message}`, 'dpkg-deb and tar must be installed'))
+    const fail = (error: Error): void =>
+      reject(new CliError(`cannot unpack ${file}: ${error.message}`, 'dpkg-deb and tar must be installed'))
     for (const child of [read, write]) {
       child.on('error', fail)
       child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString('utf8')))
@@ -153,7 +164,9 @@ function unpack(file: string, target: string): Promise<string> {
     read.stdout.pipe(write.stdin)
     let readCode: number | null = 0
     read.on('close', (code) => (readCode = code))
-    write.on('close', (code) => (code === 0 && readCode === 0 ? resolve(target) : fail(new Error(errors.trim().split('\n')[0] ?? `exit code ${code}`))))
+    write.on('close', (code) =>
+      code === 0 && readCode === 0 ? resolve(target) : fail(new Error(errors.trim().split('\n')[0] ?? `exit code ${code}`)),
+    )
   })
 }
 

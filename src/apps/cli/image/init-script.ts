@@ -13,7 +13,13 @@ mount -t devpts -o gid=5,mode=0620 devpts /dev/pts
 mount -t tmpfs -o nosuid,nodev tmpfs /run
 mount -t tmpfs -o nosuid,nodev tmpfs /tmp
 hostname cbit
+stty rows 24 cols 80 2>/dev/null
 ifconfig lo 127.0.0.1 up 2>/dev/null
+
+# busybox's poweroff, reboot and halt ask process 1 by these signals
+trap 'exec /bin/busybox poweroff -f' USR2
+trap 'exec /bin/busybox reboot -f' TERM
+trap 'exec /bin/busybox halt -f' USR1
 
 # cbit.run=COMMAND or cbit.run="COMMAND WITH SPACES" on the kernel's command line
 command=$(sed -n -e 's/.*cbit\\.run="\\([^"]*\\)".*/\\1/p' -e t -e 's/.*cbit\\.run=\\([^ ]*\\).*/\\1/p' /proc/cmdline)
@@ -23,7 +29,8 @@ echo "cbit guest: $(uname -sr), $(grep -c ^processor /proc/cpuinfo) processor, $
 dmesg | sed -n 's/^.*\\(Memory Encryption Features active.*\\)/\\1/p'
 
 if [ -n "$command" ]; then
-  sh -c "$command" </dev/console >/dev/console 2>&1
+  sh -c "$command" </dev/console >/dev/console 2>&1 &
+  wait $!
   status=$?
   if [ $status -ne 0 ]; then
     echo "cbit.run: exit status $status"
@@ -35,15 +42,11 @@ else
   echo "'poweroff' or 'exit' ends the machine."
   echo
   cd /root
-  setsid cttyhack sh -l
+  setsid cttyhack sh -l &
+  wait $!
 fi
-exec /sbin/poweroff
+exec /bin/busybox poweroff -f
 `
-
-/** Busybox's own commands ask init, which is a script here, so these go to the kernel directly. */
-function powerCommand(applet: string): string {
-  return `#!/bin/busybox sh\nexec /bin/busybox ${applet} -f "$@"\n`
-}
 
 export const profile = `export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 export PS1='cbit:\\w\\$ '
@@ -51,9 +54,6 @@ export PS1='cbit:\\w\\$ '
 
 export const textFiles: readonly { readonly path: string; readonly mode: number; readonly text: string }[] = [
   { path: 'init', mode: 0o755, text: initScript },
-  { path: 'sbin/poweroff', mode: 0o755, text: powerCommand('poweroff') },
-  { path: 'sbin/reboot', mode: 0o755, text: powerCommand('reboot') },
-  { path: 'sbin/halt', mode: 0o755, text: powerCommand('halt') },
   { path: 'etc/profile', mode: 0o644, text: profile },
   { path: 'etc/passwd', mode: 0o644, text: 'root:x:0:0:root:/root:/bin/sh\n' },
   { path: 'etc/group', mode: 0o644, text: 'root:x:0:\ntty:x:5:\n' },

@@ -33,7 +33,9 @@ export function buildInitramfs(kernelTree: string, busyboxTree: string, kernelVe
 }
 
 function addModules(entries: ArchiveEntry[], kernelTree: string, kernelVersion: string): { modules: string[]; absent: readonly string[] } {
-  const folder = [join(kernelTree, 'lib/modules', kernelVersion), join(kernelTree, 'usr/lib/modules', kernelVersion)].find((path) => existsSync(path))
+  const folder = [join(kernelTree, 'lib/modules', kernelVersion), join(kernelTree, 'usr/lib/modules', kernelVersion)].find((path) =>
+    existsSync(path),
+  )
   if (!folder) throw new CliError(`the kernel package has no lib/modules/${kernelVersion}`)
   const builtinFile = join(folder, 'modules.builtin')
   const builtin = new Set(existsSync(builtinFile) ? readFileSync(builtinFile, 'utf8').split('\n').filter(Boolean).map(moduleName) : [])

@@ -113,7 +113,14 @@ export function selectModules(
   const sorted = [...chosen.keys()].sort()
   return {
     paths: sorted,
-    modulesDep: sorted.map((path) => `${path}:${dependencyPaths(path, chosen, byName).map((p) => ' ' + p).join('')}\n`).join(''),
+    modulesDep: sorted
+      .map(
+        (path) =>
+          `${path}:${dependencyPaths(path, chosen, byName)
+            .map((p) => ' ' + p)
+            .join('')}\n`,
+      )
+      .join(''),
     modulesAlias: sorted.flatMap((path) => chosen.get(path)!.aliases.map((alias) => `alias ${alias} ${moduleName(path)}\n`)).join(''),
     absent: absent.sort(),
   }
