@@ -1,6 +1,50 @@
 // Numbers of the kernel's HLP helpers. Plain constants, both compilers. Ranges by file:
-// 1..39 interpreter (strings, integer odds and ends); 40..139 system.ts, control.ts, segment.ts, exception.ts; 140..179 svm.ts, mmu.ts; 180..219 xsave.ts.
+// 1..39 interpreter (strings, integer odds and ends); 40..139 system.ts, control.ts, segment.ts, exception.ts; 140..179 svm.ts, mmu.ts; 180..219 xsave.ts; 220..239 interpreter again.
 export const H_NONE = 0
+// ---- 1..39: integer core
+export const H_MOVS = 1
+export const H_STOS = 2
+export const H_LODS = 3
+export const H_CMPS = 4
+export const H_SCAS = 5
+export const H_CMPXCHG = 6
+export const H_XADD = 7
+export const H_CMPXCHG_WIDE = 8
+export const H_PDEP = 9
+export const H_PEXT = 10
+export const H_MULX = 11
+export const H_BEXTR = 12
+export const H_BZHI = 13
+export const H_ANDN = 14
+export const H_BLSR = 15
+export const H_BLSMSK = 16
+export const H_BLSI = 17
+export const H_SARX = 18
+export const H_SHLX = 19
+export const H_SHRX = 20
+export const H_RORX = 21
+export const H_ADCX = 22
+export const H_ADOX = 23
+export const H_MOVBE_LOAD = 24
+export const H_MOVBE_STORE = 25
+export const H_ENTER = 26
+export const H_BOUND = 27
+export const H_BIT_MEMORY = 28
+export const H_AAA = 29
+export const H_AAS = 30
+export const H_DAA = 31
+export const H_DAS = 32
+export const H_AAM = 33
+export const H_AAD = 34
+export const H_PUSHA = 35
+export const H_POPA = 36
+export const H_PUSH = 37
+export const H_POP = 38
+export const H_POP_MEMORY = 39
+// ---- 220..239: integer core, continued
+export const H_NEAR_CALL = 220
+export const H_NEAR_RET = 221
+export const H_LEAVE = 222
 // ---- 140..179: AMD-V
 export const H_VMRUN = 140
 export const H_VMMCALL = 141

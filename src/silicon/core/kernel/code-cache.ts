@@ -39,6 +39,7 @@ import {
 import { JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB_ENTRIES, TLB_WRITE } from '../state/layout'
 
 const HASH_BUCKETS: u32 = 0x40000
+const TLB_BYTES: usize = TLB_ENTRIES * 16
 const LINE_SHIFT: u32 = 6
 const EVERY_FRAME: u32 = 0xffffffff
 
@@ -83,8 +84,8 @@ function watch(frame: u32): void {
   store<u8>(WATCH_BASE + frame, load<u8>(WATCH_BASE + frame) | 1)
   const cores = load<u32>(CODE_CACHE_WORDS, CODE_CORES)
   for (let core: u32 = 0; core < cores; core++) {
-    const table = CORE_STATE_BASE + core * CORE_STATE_STRIDE + TLB_WRITE
-    for (let entry: usize = table; entry < table + TLB_ENTRIES * 16; entry += 16) {
+    const table: usize = CORE_STATE_BASE + core * CORE_STATE_STRIDE + TLB_WRITE
+    for (let entry = table; entry < table + TLB_BYTES; entry += 16) {
       if (load<u32>(entry, 12) == frame) store<u64>(entry, ~(<u64>0))
     }
   }
@@ -141,7 +142,7 @@ function drop(block: usize): void {
   store<u32>(CODE_CACHE_WORDS, load<u32>(CODE_CACHE_WORDS, CODE_BLOCKS_DROPPED) + 1, CODE_BLOCKS_DROPPED)
   let link = bucket(load<u32>(block, BLOCK_FRAME), load<u32>(block, BLOCK_OFFSET), load<u32>(block, BLOCK_MODE))
   while (load<u32>(link)) {
-    if (load<u32>(link) == block) {
+    if (<usize>load<u32>(link) == block) {
       store<u32>(link, load<u32>(block, BLOCK_NEXT_HASH))
       return
     }
@@ -239,7 +240,7 @@ function clear_frame(frame: u32): void {
 /** Room for a block of `bytes` in the arena; clears the arena when it is full. Not to be called while a block runs. */
 export function code_reserve(bytes: u32): usize {
   let at: usize = load<u32>(CODE_CACHE_WORDS, CODE_ARENA_POINTER)
-  if (at + bytes + BLOCK_HEADER_BYTES > CODE_ARENA_END) {
+  if (at + bytes + BLOCK_HEADER_BYTES > <usize>CODE_ARENA_END) {
     code_clear()
     at = CODE_ARENA_BASE
   }

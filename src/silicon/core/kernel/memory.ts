@@ -51,7 +51,7 @@ export function write_hit(s: usize, la: u64, n: u32): usize {
 // @ts-ignore: decorator
 @inline
 function crosses(la: u64, n: u32): bool {
-  return (<u32>la & 0xfff) + n > FRAME_BYTES
+  return (<u32>la & 0xfff) + n > <u32>FRAME_BYTES
 }
 
 /** #AC for a misaligned access in the mode that asks for it; watched data addresses. True when a fault is pending. */
@@ -101,7 +101,7 @@ function watched_store(s: usize, p: usize, n: u32): void {
 // @ts-ignore: decorator
 @inline
 function first_part(la: u64, n: u32): u32 {
-  const room = FRAME_BYTES - (<u32>la & 0xfff)
+  const room: u32 = FRAME_BYTES - (<u32>la & 0xfff)
   return room < n ? room : n
 }
 

@@ -194,6 +194,9 @@ export const X87_DS = 0x6a4
 export const LAST_FRAME = 0x6c8
 /** u32: 1 = the instruction now running began with RFLAGS.TF set. */
 export const STEP_ARMED = 0x6cc
+/** u32: with EXIT_CODE, key and MODE of the block to be made. */
+export const CODE_KEY = 0x6d0
+export const CODE_MODE = 0x6d4
 
 // ---- SSE
 /** u32 */
@@ -268,7 +271,7 @@ export const EVENT_INJECT = 8
 export const EXIT_NONE = 0
 /** The budget is used up. */
 export const EXIT_BUDGET = 1
-/** Code at the present PC must be decoded: EXIT_INFO = linear-memory address of its frame, EXIT_INFO2 = that of the next linear page's frame or 0. */
+/** Code at the present PC must be decoded: EXIT_INFO = linear-memory address of its first byte, EXIT_INFO2 = its frame number; CODE_KEY, CODE_MODE. */
 export const EXIT_CODE = 2
 /** #VMEXIT: the VMCB has been written, the core is in host mode. */
 export const EXIT_VMEXIT = 3

@@ -1,0 +1,253 @@
+// Between blocks: pending faults, events, the budget, and the way from RIP to the next block.
+
+import {
+  ASID,
+  BUDGET,
+  CODE_KEY,
+  CODE_MODE,
+  CTX,
+  EVENT_BREAKPOINT,
+  EVENT_INJECT,
+  EVENT_INTERRUPT,
+  EVENT_SINGLE_STEP,
+  EVENTS,
+  EXIT_BUDGET,
+  EXIT_CODE,
+  EXIT_HALT,
+  EXIT_INFO,
+  EXIT_INFO2,
+  EXIT_REASON,
+  FAULT,
+  FAULT_VMEXIT,
+  GUEST_MODE,
+  HALTED,
+  JUMP_CACHE,
+  JUMP_CACHE_ENTRIES,
+  LAST_FRAME,
+  MODE,
+  MODE_FLAT,
+  MODE_SINGLE,
+  PC,
+  SEV_ACTIVE,
+  SHADOW,
+  STEP_ARMED,
+  TLB_EXEC,
+  TLB_EXEC_ENTRIES,
+} from '../state/layout'
+import {
+  BLOCK_COUNT,
+  BLOCK_FIRST_RECORD,
+  BLOCK_FRAME2,
+  BLOCK_NO_FRAME,
+  BLOCK_VALID,
+  LINK_16,
+  LINK_NEVER,
+} from '../ir/ops'
+import { R_EXIT, R_JUMP, R_NEXT } from '../ir/results'
+import { beyond_code_limit, in_long_mode, linear_pc } from './address'
+import { code_find } from './code-cache'
+import { debug_instruction, debug_single_step } from './debug'
+import { deliver_fault } from './exception'
+import { GP, raise_error, raise, UD } from './fault'
+import { mmu_fill } from './mmu'
+import { svm_events, svm_leave } from './svm'
+
+const EXECUTE: u32 = 2
+const NO_MEMORY: usize = 1
+/** While an instruction runs in an interrupt shadow, SHADOW is 2; the instruction itself may set it to 1 anew. */
+const SHADOW_RUNNING: u32 = 2
+
+// @ts-ignore: decorator
+@inline
+function jump_entry(s: usize, la: u64): usize {
+  return s + JUMP_CACHE + ((<usize>la ^ <usize>(la >> 12)) & (JUMP_CACHE_ENTRIES - 1)) * 16
+}
+
+// @ts-ignore: decorator
+@inline
+function jump_tag(s: usize): u32 {
+  return load<u32>(s, CTX) | (load<u32>(s, MODE) << 12)
+}
+
+/** The block at linear address `la` if the jump cache knows it, else 0. */
+// @ts-ignore: decorator
+@inline
+function cached_block(s: usize, la: u64): usize {
+  const entry = jump_entry(s, la)
+  if (load<u64>(entry) != la || load<u32>(entry, 8) != jump_tag(s)) return 0
+  const block: usize = load<u32>(entry, 12)
+  return load<u32>(block, BLOCK_VALID) ? block : 0
+}
+
+/** First record of the block at PC when it needs no work; 0 sends the run loop through the dispatcher. The budget must allow a whole block. */
+export function jump_quickly(s: usize): usize {
+  const block = cached_block(s, linear_pc(s, load<u64>(s, PC)))
+  return block ? block + BLOCK_FIRST_RECORD : 0
+}
+
+/**
+ * A direct jump whose link is no address. `from` is the PC of the block it leaves, `link` the address of the link. Targets in the same page are
+ * linked for good: the page's mapping is that of the running block.
+ */
+export function follow_link(s: usize, from: u64, link: usize): usize {
+  const kind = load<u32>(link)
+  if (kind == LINK_16) store<u64>(s, load<u64>(s, PC) & 0xffff, PC)
+  if (kind == LINK_16 || kind == LINK_NEVER) return 0
+  const mode = load<u32>(s, MODE)
+  if (!in_long_mode(s) && !(mode & MODE_FLAT)) return 0
+  const pc = load<u64>(s, PC)
+  const block = cached_block(s, pc)
+  if (!block) return 0
+  if ((from ^ pc) >> 12 == 0 && load<u32>(block, BLOCK_FRAME2) == BLOCK_NO_FRAME) store<u32>(link, <u32>block + BLOCK_FIRST_RECORD)
+  return block + BLOCK_FIRST_RECORD
+}
+
+/** Linear-memory address of the code at `la` with its frame in LAST_FRAME; 0 with a fault pending. */
+function code_at(s: usize, la: u64): usize {
+  const entry = s + TLB_EXEC + (<usize>(la >> 12) & (TLB_EXEC_ENTRIES - 1)) * 16
+  if (load<u64>(entry) == ((la & ~0xfff) | load<u32>(s, CTX))) {
+    store<u32>(s, load<u32>(entry, 12), LAST_FRAME)
+    return <usize>(<u32>la) + load<u32>(entry, 8)
+  }
+  const p = mmu_fill(s, la, EXECUTE)
+  if (p != NO_MEMORY) return p
+  // Nothing answers: all ones are fetched, and FF FF is no instruction.
+  raise(s, UD)
+  return 0
+}
+
+/** True where the second frame of a block that crosses pages is still mapped behind the first. */
+function second_frame_stands(s: usize, la: u64, block: usize): bool {
+  return code_at(s, (la & ~0xfff) + 0x1000) != 0 && load<u32>(s, LAST_FRAME) == load<u32>(block, BLOCK_FRAME2)
+}
+
+/** The block at `la` under `mode`; 0 with a fault pending, or with EXIT_CODE set where it must be made first. */
+function find(s: usize, la: u64, mode: u32): usize {
+  const p = code_at(s, la)
+  if (!p) return 0
+  const frame = load<u32>(s, LAST_FRAME)
+  const key = load<u32>(s, SEV_ACTIVE) ? load<u32>(s, ASID) : 0
+  const block = code_find(frame, <u32>la & 0xfff, key, mode)
+  if (block) {
+    if (load<u32>(block, BLOCK_FRAME2) == BLOCK_NO_FRAME || second_frame_stands(s, la, block)) return block
+    if (load<u32>(s, FAULT)) return 0
+  }
+  store<u32>(s, EXIT_CODE, EXIT_REASON)
+  store<u32>(s, <u32>p, EXIT_INFO)
+  store<u32>(s, frame, EXIT_INFO2)
+  store<u32>(s, key, CODE_KEY)
+  store<u32>(s, mode, CODE_MODE)
+  return 0
+}
+
+/** TypeScript asks for the page behind the one it is decoding. 0 with the fault of the fetch pending. */
+export function fetch_next_page(s: usize): usize {
+  const la = linear_pc(s, load<u64>(s, PC))
+  const next = (la & ~0xfff) + 0x1000
+  return code_at(s, in_long_mode(s) ? next : next & 0xffffffff)
+}
+
+/** What is due before the next instruction. R_NEXT, R_JUMP (look again) or R_EXIT. */
+function handle_events(s: usize): u32 {
+  if (load<u32>(s, STEP_ARMED)) {
+    store<u32>(s, 0, STEP_ARMED)
+    debug_single_step(s)
+    return R_JUMP
+  }
+  if (load<u32>(s, EVENTS) & (EVENT_INTERRUPT | EVENT_INJECT)) {
+    if (load<u32>(s, GUEST_MODE)) {
+      const r = svm_events(s)
+      if (r != R_NEXT) return r
+    } else {
+      store<u32>(s, load<u32>(s, EVENTS) & ~EVENT_INTERRUPT, EVENTS)
+    }
+  }
+  if (load<u32>(s, EVENTS) & EVENT_BREAKPOINT) {
+    if (debug_instruction(s, linear_pc(s, load<u64>(s, PC)))) return R_JUMP
+  }
+  return R_NEXT
+}
+
+function deliver_pending(s: usize): u32 {
+  store<u32>(s, 0, STEP_ARMED)
+  if (load<u32>(s, SHADOW) == SHADOW_RUNNING) store<u32>(s, 1, SHADOW)
+  if (load<u32>(s, FAULT) & FAULT_VMEXIT) return svm_leave(s)
+  const r = deliver_fault(s)
+  store<u32>(s, 0, SHADOW)
+  return r
+}
+
+/** After an instruction that ran in an interrupt shadow. */
+function end_shadow(s: usize): void {
+  if (load<u32>(s, SHADOW) != SHADOW_RUNNING) return
+  store<u32>(s, 0, SHADOW)
+  store<u32>(s, load<u32>(s, EVENTS) | EVENT_INTERRUPT, EVENTS)
+}
+
+function leave_with(s: usize, reason: u32): usize {
+  store<u32>(s, reason, EXIT_REASON)
+  return 0
+}
+
+/** MODE of the block to run next: one instruction at a time under single step, in an interrupt shadow and near breakpoints. */
+function block_mode(s: usize): u32 {
+  let mode = load<u32>(s, MODE)
+  if (load<u32>(s, EVENTS) & EVENT_SINGLE_STEP) {
+    store<u32>(s, 1, STEP_ARMED)
+    mode |= MODE_SINGLE
+  }
+  if (load<u32>(s, EVENTS) & EVENT_BREAKPOINT) mode |= MODE_SINGLE
+  if (load<u32>(s, SHADOW)) {
+    store<u32>(s, SHADOW_RUNNING, SHADOW)
+    mode |= MODE_SINGLE
+  }
+  return mode
+}
+
+/** The first record to execute, or 0 with EXIT_REASON set. PC and BUDGET are exact. */
+export function next_block(s: usize): usize {
+  while (true) {
+    if (load<u32>(s, FAULT)) {
+      if (deliver_pending(s) == R_EXIT) return 0
+      continue
+    }
+    if (load<u32>(s, SHADOW)) end_shadow(s)
+    if (load<u32>(s, EVENTS)) {
+      const r = handle_events(s)
+      if (r == R_EXIT) return 0
+      if (r != R_NEXT) continue
+    }
+    if (load<u32>(s, HALTED)) return leave_with(s, EXIT_HALT)
+    const budget = load<i64>(s, BUDGET)
+    if (budget <= 0) return leave_with(s, EXIT_BUDGET)
+    const pc = load<u64>(s, PC)
+    if (!in_long_mode(s)) {
+      store<u64>(s, pc & 0xffffffff, PC)
+      if (!(load<u32>(s, MODE) & MODE_FLAT) && beyond_code_limit(s, pc & 0xffffffff)) {
+        raise_error(s, GP, 0)
+        continue
+      }
+    }
+    const block = choose(s, linear_pc(s, load<u64>(s, PC)), budget)
+    if (block) return block + BLOCK_FIRST_RECORD
+    if (!load<u32>(s, FAULT)) return 0
+  }
+}
+
+function choose(s: usize, la: u64, budget: i64): usize {
+  const mode = block_mode(s)
+  let block: usize = 0
+  if (!(mode & MODE_SINGLE)) {
+    block = cached_block(s, la)
+    if (!block) {
+      block = find(s, la, mode)
+      if (!block) return 0
+      const entry = jump_entry(s, la)
+      store<u64>(entry, la)
+      store<u32>(entry, jump_tag(s), 8)
+      store<u32>(entry, <u32>block, 12)
+    }
+    if (<i64>load<u32>(block, BLOCK_COUNT) <= budget) return block
+  }
+  return find(s, la, mode | MODE_SINGLE)
+}

@@ -1,0 +1,204 @@
+// The less regular IR records: stack, control transfer, checks, 16-byte moves. The inline ones stand in the interpreter's loop.
+
+import { LINK_16 } from '../ir/ops'
+import { R_FAULT, R_JUMP } from '../ir/results'
+import { BUDGET, CR4, PC, RSP, XMM, XMM_STRIDE } from '../state/layout'
+import { push64, stop_at } from './access'
+import { linear } from './address'
+import { follow_link, jump_quickly } from './dispatch'
+import { faulted, GP, raise, raise_error, SS_FAULT } from './fault'
+import { load_bytes, read_hit, slow_load, store_bytes, write_hit } from './memory'
+
+/** Below this many instructions the dispatcher decides whether the next block still fits. */
+const BUDGET_LOW: i64 = 64
+const CR4_LA57: u64 = 1 << 12
+
+// @ts-ignore: decorator
+@inline
+export function scaled(s: usize, ip: usize): u64 {
+  return load<u64>(s + load<u8>(ip, 3)) + (load<u64>(s + load<u8>(ip, 4)) << load<u8>(ip, 5)) + <u64>(<i64>load<i32>(ip, 8))
+}
+
+// @ts-ignore: decorator
+@inline
+export function exchange<T>(s: usize, ip: usize): void {
+  const a = load<T>(s + load<u8>(ip, 2))
+  const b = load<T>(s + load<u8>(ip, 3))
+  store<T>(s + load<u8>(ip, 3), a)
+  store<T>(s + load<u8>(ip, 2), b)
+  if (sizeof<T>() == 4) {
+    store<u32>(s + load<u8>(ip, 3), 0, 4)
+    store<u32>(s + load<u8>(ip, 2), 0, 4)
+  }
+}
+
+function is_canonical(s: usize, la: i64): bool {
+  return load<u64>(s, CR4) & CR4_LA57 ? (la << 7) >> 7 == la : (la << 16) >> 16 == la
+}
+
+/** OP_CANONICAL. */
+export function check_canonical(s: usize, ip: usize): usize {
+  if (is_canonical(s, load<i64>(s + load<u8>(ip, 3)) + load<i32>(ip, 8))) return ip + 16
+  raise_error(s, SS_FAULT, 0)
+  return stop_at(s, ip)
+}
+
+/** OP_SEGMENT. */
+export function segment_address(s: usize, ip: usize): usize {
+  const offset = (load<u64>(s + load<u8>(ip, 3)) + <u64>(<i64>load<i32>(ip, 12))) & <u64>load<u32>(ip, 8)
+  const c: u32 = load<u8>(ip, 5)
+  const la = linear(s, load<u8>(ip, 4), offset, c & 0x7f, (c & 0x80) != 0)
+  if (faulted(s)) return stop_at(s, ip)
+  store<u64>(s + load<u8>(ip, 2), la)
+  return ip + 16
+}
+
+/** OP_RAISE. Always 0. */
+export function raise_now(s: usize, ip: usize): usize {
+  if (load<u8>(ip, 3)) raise_error(s, load<u8>(ip, 2), load<u32>(ip, 12))
+  else raise(s, load<u8>(ip, 2))
+  return stop_at(s, ip)
+}
+
+/** Charges the instructions of the block that ends with terminator `ip`. True while whole blocks may go on. */
+// @ts-ignore: decorator
+@inline
+function retire(s: usize, ip: usize): bool {
+  const budget = load<i64>(s, BUDGET) - ((load<u16>(ip, 6) >> 10) + 1)
+  store<i64>(s, budget, BUDGET)
+  return budget >= BUDGET_LOW
+}
+
+/** Jumps by the delta at `at`, whose link stands at `at + 4`. */
+// @ts-ignore: decorator
+@inline
+export function transfer(s: usize, ip: usize, at: usize): usize {
+  const from = load<u64>(s, PC)
+  store<u64>(s, from + <u64>(<i64>load<i32>(at)), PC)
+  const link = load<u32>(at, 4)
+  if (!retire(s, ip)) return link == LINK_16 ? follow_link(s, from, at + 4) : 0
+  return link > <u32>LINK_16 ? <usize>link : follow_link(s, from, at + 4)
+}
+
+// @ts-ignore: decorator
+@inline
+export function branch(s: usize, ip: usize, taken: bool): usize {
+  return transfer(s, ip, taken ? ip + 16 : ip + 24)
+}
+
+/** Jumps to RIP `target`. */
+// @ts-ignore: decorator
+@inline
+export function transfer_to(s: usize, ip: usize, target: u64): usize {
+  store<u64>(s, target, PC)
+  return retire(s, ip) ? jump_quickly(s) : 0
+}
+
+// @ts-ignore: decorator
+@inline
+export function slot_is_zero(s: usize, ip: usize): bool {
+  const v = load<u64>(s + load<u8>(ip, 3))
+  const n: u32 = load<u8>(ip, 5)
+  return n == 8 ? v == 0 : n == 4 ? <u32>v == 0 : <u16>v == 0
+}
+
+// ---- the flat stack of 64-bit mode
+
+// @ts-ignore: decorator
+@inline
+export function push_value(s: usize, ip: usize, v: u64): usize {
+  const rsp = load<u64>(s, RSP) - 8
+  if (!push64(s, ip, rsp, v)) return 0
+  store<u64>(s, rsp, RSP)
+  return ip + 16
+}
+
+// @ts-ignore: decorator
+@inline
+export function pop_value(s: usize, ip: usize): usize {
+  const rsp = load<u64>(s, RSP)
+  const p = read_hit(s, rsp, 8)
+  if (!p) return pop_slowly(s, ip, rsp)
+  store<u64>(s, rsp + 8, RSP)
+  store<u64>(s + load<u8>(ip, 2), load<u64>(p))
+  return ip + 16
+}
+
+function pop_slowly(s: usize, ip: usize, rsp: u64): usize {
+  const v = slow_load(s, rsp, 8)
+  if (faulted(s)) return stop_at(s, ip)
+  store<u64>(s, rsp + 8, RSP)
+  store<u64>(s + load<u8>(ip, 2), v)
+  return ip + 16
+}
+
+// @ts-ignore: decorator
+@inline
+export function call_direct(s: usize, ip: usize): usize {
+  const rsp = load<u64>(s, RSP) - 8
+  if (!push64(s, ip, rsp, load<u64>(s, PC) + load<u32>(ip, 16))) return 0
+  store<u64>(s, rsp, RSP)
+  return transfer(s, ip, ip + 8)
+}
+
+// @ts-ignore: decorator
+@inline
+export function call_indirect_target(s: usize, ip: usize): usize {
+  const rsp = load<u64>(s, RSP) - 8
+  const target = load<u64>(s + load<u8>(ip, 3))
+  if (!push64(s, ip, rsp, load<u64>(s, PC) + load<u32>(ip, 8))) return 0
+  store<u64>(s, rsp, RSP)
+  return transfer_to(s, ip, target)
+}
+
+// @ts-ignore: decorator
+@inline
+export function return_near(s: usize, ip: usize): usize {
+  const rsp = load<u64>(s, RSP)
+  const p = read_hit(s, rsp, 8)
+  if (!p) return return_slowly(s, ip, rsp)
+  store<u64>(s, rsp + 8 + load<u32>(ip, 8), RSP)
+  return transfer_to(s, ip, load<u64>(p))
+}
+
+function return_slowly(s: usize, ip: usize, rsp: u64): usize {
+  const v = slow_load(s, rsp, 8)
+  if (faulted(s)) return stop_at(s, ip)
+  store<u64>(s, rsp + 8 + load<u32>(ip, 8), RSP)
+  return transfer_to(s, ip, v)
+}
+
+/** After a helper that did not answer R_NEXT: makes PC and BUDGET exact. */
+export function after_call(s: usize, ip: usize, r: u32): void {
+  const index = load<u16>(ip, 6) >> 10
+  if (r == R_FAULT) stop_at(s, ip)
+  else store<i64>(s, load<i64>(s, BUDGET) - index - (r == R_JUMP ? 1 : 0), BUDGET)
+}
+
+// ---- 16-byte moves
+
+function vector_address(s: usize, ip: usize): u64 {
+  const la = load<u64>(s + load<u8>(ip, 3)) + <u64>(<i64>load<i32>(ip, 8))
+  if (load<u8>(ip, 5) && la & 15) raise_error(s, GP, 0)
+  return la
+}
+
+export function vector_load(s: usize, ip: usize): usize {
+  const la = vector_address(s, ip)
+  const to = s + XMM + <usize>load<u8>(ip, 2) * XMM_STRIDE
+  if (faulted(s)) return stop_at(s, ip)
+  const p = read_hit(s, la, 16)
+  if (p) v128.store(to, v128.load(p))
+  else if (!load_bytes(s, la, to, 16)) return stop_at(s, ip)
+  return ip + 16
+}
+
+export function vector_store(s: usize, ip: usize): usize {
+  const la = vector_address(s, ip)
+  const from = s + XMM + <usize>load<u8>(ip, 2) * XMM_STRIDE
+  if (faulted(s)) return stop_at(s, ip)
+  const p = write_hit(s, la, 16)
+  if (p) v128.store(p, v128.load(from))
+  else if (!store_bytes(s, la, from, 16)) return stop_at(s, ip)
+  return ip + 16
+}
