@@ -69,7 +69,7 @@ export class EncryptionEngine {
 /** The tweak contributions of one key: K2 · x^n in GF(2^128) for block-number bit n, where K2 is derived from the key. */
 function tweakTable(key: Uint8Array): Uint8Array {
   const table = new Uint8Array(TWEAK_ENTRIES * BLOCK_BYTES)
-  let power = hmacSha256(key, TWEAK_LABEL).slice(0, BLOCK_BYTES)
+  let power: Uint8Array = hmacSha256(key, TWEAK_LABEL).slice(0, BLOCK_BYTES)
   const sum = new Uint8Array(BLOCK_BYTES)
   for (let n = 0; n < TWEAK_ENTRIES; n++) {
     for (let i = 0; i < BLOCK_BYTES; i++) sum[i] = sum[i]! ^ power[i]!

@@ -1,0 +1,1 @@
+export { fuseChip } from './fuse-chip.js'
