@@ -26,8 +26,8 @@ export function probe_write(s: usize, la: u64, n: u32): bool { return true }
 const flatFlags = `
 import { EFLAGS } from '../state/layout'
 export function get_flags(s: usize): u64 { return load<u32>(s, EFLAGS) }
-export function set_arith(s: usize, cf: u32, pf: u32, af: u32, zf: u32, sf: u32, of: u32): void {
-  store<u32>(s, (load<u32>(s, EFLAGS) & ~0x8d5) | cf | (pf << 2) | (af << 4) | (zf << 6) | (sf << 7) | (of << 11), EFLAGS)
+export function set_arith(s: usize, cf: u64, pf: u64, af: u64, zf: u64, sf: u64, o: u64): void {
+  store<u32>(s, (load<u32>(s, EFLAGS) & ~0x8d5) | <u32>(cf | (pf << 2) | (af << 4) | (zf << 6) | (sf << 7) | (o << 11)), EFLAGS)
 }
 `
 
