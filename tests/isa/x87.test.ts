@@ -214,7 +214,7 @@ const se = (b: Buffer, i: number): string => `${b.readUInt16LE(36 + i * 10).toSt
 
 function describe(b: Buffer): string {
   const n = (at: number): string => b.readUInt16LE(at).toString(16)
-  return `cw ${n(0)} sw ${n(4)} tags ${n(8)} st0 ${se(b, 0)} st1 ${se(b, 1)} st2 ${se(b, 2)} fl ${n(IMAGE)} mem ${b.toString('hex', IMAGE + 4, IMAGE + 16)} signal ${b.readUInt32LE(IMAGE + 140)}`
+  return `cw ${n(0)} sw ${n(4)} tags ${n(8)} st ${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => se(b, i)).join(' ')} fl ${n(IMAGE)} mem ${b.toString('hex', IMAGE + 4, IMAGE + 16)} signal ${b.readUInt32LE(IMAGE + 140)}`
 }
 
 function different(mine: Buffer, host: Buffer): boolean {

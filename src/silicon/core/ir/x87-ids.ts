@@ -37,7 +37,7 @@ export const X87_FSTP_M64 = 31
 export const X87_FSTP_M80 = 32
 export const X87_FST_STI = 33
 export const X87_FSTP_STI = 34
-/** D9 D8+i: as FSTP ST(i), but an empty ST(0) raises no stack fault. */
+/** D9 D8+i: as FSTP ST(i), but an empty ST(0) raises no stack fault and is not stored. */
 export const X87_FSTPNCE = 35
 export const X87_FIST_16 = 36
 export const X87_FIST_32 = 37

@@ -8,12 +8,12 @@ import {
   b_class, b_exp, b_sig, b_sign, F80_FINITE, F80_INFINITE, F80_UNSUPPORTED, F80_SNAN, F80_QNAN, F80_ZERO, f80_denormal, f80_infinity, f80_nan1, f80_set, f80_zero,
 } from './softfloat-f80'
 
-/** Slot B, loaded from a memory format, becomes a register value (exact; signalling NaNs become quiet). */
+/** Slot B, loaded from a memory format, becomes a register value (exact; signalling NaNs become quiet). A denormal is loaded even where its exception is unmasked. */
 export function f80_from_b(): void {
   if (f80_nan1()) return
   if (b_class == F80_ZERO) return f80_zero(b_sign)
   if (b_class == F80_INFINITE) return f80_infinity(b_sign)
-  if (f80_denormal()) return
+  f80_denormal()
   f80_set(b_sig, (b_sign << 15) | <u32>(b_exp + 16383))
 }
 

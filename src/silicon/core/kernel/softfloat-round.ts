@@ -76,7 +76,8 @@ function overflow(prec: u32, emax: i32, wrap: i32): void {
     if (!wrap || r_exp <= emax) return
   }
   r_flags |= SF_PE
-  const to_infinity = sf_round == 0 || (sf_round != 3 && (sf_round == 1) == (w_sign != 0))
+  // a number that even the adjusted exponent cannot hold (FSCALE) becomes infinite in every rounding mode
+  const to_infinity = !(sf_masks & SF_OE) || sf_round == 0 || (sf_round != 3 && (sf_round == 1) == (w_sign != 0))
   sf_rounded_up = to_infinity
   if (to_infinity) {
     r_infinite = true

@@ -11,7 +11,7 @@ import { set_arith } from './flags'
 import { load16, load32, load64 } from './memory'
 import { f80_add, f80_b, f80_b_f32, f80_b_f64, f80_b_int, f80_compare, f80_div, f80_mul, f80_swap } from './softfloat-f80'
 import {
-  commit_flags, finish_into, load_a, load_b, pop, set_codes, st_empty, st_se, st_sig, stack_fault, stopped, SW_C0, SW_C1, SW_C2, SW_C3, underflow_into, x87_begin,
+  commit_flags, finish_into, load_a, load_b, pop, set_codes, st_empty, st_se, st_sig, stack_fault, status, stopped, SW_C0, SW_C1, SW_C2, SW_C3, underflow_into, x87_begin,
 } from './x87-stack'
 
 const CODES: u32 = SW_C0 | SW_C2 | SW_C3
@@ -31,19 +31,20 @@ function compute(op: u32): void {
   }
 }
 
-/** Compares A and B into C3, C2, C0. */
+/** Compares A and B into C3, C2, C0, which are set even where an unmasked exception keeps the operands on the stack. */
 function compare_codes(s: usize, signal: bool, pops: u32): u32 {
   const order = f80_compare(signal)
   commit_flags(s)
-  if (stopped()) return R_NEXT
   set_codes(s, order == 2 ? CODES : order == 0 ? SW_C3 : order < 0 ? SW_C0 : 0, CODES)
+  if (stopped()) return R_NEXT
   for (let i: u32 = 0; i < pops; i++) pop(s)
   return R_NEXT
 }
 
 function underflow_codes(s: usize, pops: u32): u32 {
-  if (!stack_fault(s, false)) return R_NEXT
+  const masked = stack_fault(s, false)
   set_codes(s, CODES, CODES)
+  if (!masked) return R_NEXT
   for (let i: u32 = 0; i < pops; i++) pop(s)
   return R_NEXT
 }
@@ -94,23 +95,25 @@ export function x87_compare(s: usize, rec: usize, id: i32): u32 {
   return compare_codes(s, id == X87_FCOM_STI || id == X87_FCOMP_STI || id == X87_FCOMPP, pops)
 }
 
-/** FCOMI and relatives: ZF, PF, CF; the other arithmetic flags become zero. */
+/** FCOMI and relatives: ZF, PF, CF; the other arithmetic flags become zero. C1 is left alone but by a stack fault. */
 export function x87_compare_flags(s: usize, rec: usize, id: i32): u32 {
   const i = rec_d(rec) & 7
   const pops = id == X87_FCOMIP || id == X87_FUCOMIP
   let order = 2
-  if (st_empty(s, 0) || st_empty(s, i)) {
-    if (!stack_fault(s, false)) return R_NEXT
-  } else {
+  let goes_on: bool
+  if (st_empty(s, 0) || st_empty(s, i)) goes_on = stack_fault(s, false)
+  else {
     x87_begin(s)
     load_a(s, 0)
     load_b(s, i)
     order = f80_compare(id == X87_FCOMI || id == X87_FCOMIP)
+    const c1 = status(s) & SW_C1
     commit_flags(s)
-    if (stopped()) return R_NEXT
+    set_codes(s, c1, SW_C1)
+    goes_on = !stopped()
   }
   set_arith(s, u64(order == 2 || order < 0), u64(order == 2), 0, u64(order == 2 || order == 0), 0, 0)
-  if (pops) pop(s)
+  if (pops && goes_on) pop(s)
   return R_NEXT
 }
 

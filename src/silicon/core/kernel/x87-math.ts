@@ -111,18 +111,27 @@ function extract(): u64 {
 
 let quotient: u32 = 0
 let partial: bool = false
+/** There is a quotient: neither a NaN nor an invalid operation. */
+let divided: bool = false
 
 /** FPREM (quotient truncated) and FPREM1 (rounded to nearest). The low quotient bits go to C0, C3, C1; C2 = not finished. */
 export function x87_remainder(s: usize, nearest: bool): u32 {
-  if (st_empty(s, 0) || st_empty(s, 1)) return underflow_into(s, 0, false)
+  if (st_empty(s, 0) || st_empty(s, 1)) {
+    set_codes(s, 0, SW_C2)
+    return underflow_into(s, 0, false)
+  }
   x87_begin(s)
   load_a(s, 0)
   load_b(s, 1)
   quotient = 0
   partial = false
+  divided = false
   remainder(nearest)
   const r = finish_into(s, 0, false)
-  if (stopped()) return r
+  if (stopped() || !divided) {
+    set_codes(s, 0, SW_C2)
+    return r
+  }
   const codes = (quotient & 1 ? SW_C1 : 0) | (quotient & 2 ? SW_C3 : 0) | (quotient & 4 ? SW_C0 : 0)
   set_codes(s, partial ? SW_C2 : codes, SW_C0 | SW_C1 | SW_C2 | SW_C3)
   return r
@@ -131,6 +140,7 @@ export function x87_remainder(s: usize, nearest: bool): u32 {
 function remainder(nearest: bool): void {
   if (f80_nan2()) return
   if (a_class == F80_INFINITE || b_class == F80_ZERO) return f80_invalid()
+  divided = true
   if (f80_denormal()) return
   if (a_class == F80_ZERO) return f80_zero(a_sign)
   if (b_class == F80_INFINITE) {

@@ -9,7 +9,7 @@ import { T0, VT0 } from '../state/layout'
 import { faulted, rec_d, rec_imm2 } from './fault'
 import { get_flags } from './flags'
 import { load16, load32, load64, load_bytes, store16, store32, store64, store_bytes } from './memory'
-import { sf_flags, sf_masks, sf_round, SF_IE, SF_OE, SF_UE } from './softfloat-state'
+import { sf_flags, sf_masks, sf_round, SF_IE, SF_OE, SF_PE, SF_UE } from './softfloat-state'
 import { b_sign, f80_b_f32, f80_b_f64, f80_b_int, f80_set, z_se, z_sig } from './softfloat-f80'
 import { f80_from_b, f80_to_decimal, f80_to_f32, f80_to_f64, f80_to_int } from './softfloat-f80-convert'
 import {
@@ -28,7 +28,9 @@ export function x87_load_float(s: usize, id: i32): u32 {
   if (id == X87_FLD_M32) f80_b_f32(<u32>v)
   else f80_b_f64(v)
   f80_from_b()
-  return finish_push(s)
+  commit_flags(s)
+  if (!store_stopped()) push(s, z_sig, z_se)
+  return R_NEXT
 }
 
 export function x87_load_int(s: usize, id: i32): u32 {
@@ -125,8 +127,10 @@ function finish_store(s: usize, v: u64, n: u32, pops: bool): u32 {
     if (faulted(s)) return R_FAULT
   }
 
+  const kept = store_stopped()
+  if (kept) sf_flags &= ~SF_PE
   commit_flags(s)
-  if (pops && !store_stopped()) pop(s)
+  if (pops && !kept) pop(s)
   return R_NEXT
 }
 
@@ -214,11 +218,11 @@ function decimal_digits(to: usize, v: u64, sign: u32): void {
 
 export function x87_load_register(s: usize, rec: usize): u32 {
   const i = rec_d(rec) & 7
-  if (!st_empty(s, 7)) return overflow_push(s)
   if (st_empty(s, i)) {
     if (stack_fault(s, false)) push(s, INDEFINITE_SIG, INDEFINITE_SE)
     return R_NEXT
   }
+  if (!st_empty(s, 7)) return overflow_push(s)
   set_codes(s, 0, SW_C1)
   push(s, st_sig(s, i), st_se(s, i))
   return R_NEXT
@@ -229,8 +233,7 @@ export function x87_store_register(s: usize, rec: usize, id: i32): u32 {
   const pops = id == X87_FSTP_STI || id == X87_FSTPNCE
   if (st_empty(s, 0) && id != X87_FSTPNCE) return underflow_into(s, i, pops)
   set_codes(s, 0, SW_C1)
-  if (st_empty(s, 0)) st_free(s, i)
-  else st_set(s, i, st_sig(s, 0), st_se(s, 0))
+  if (!st_empty(s, 0)) st_set(s, i, st_sig(s, 0), st_se(s, 0))
   if (pops) pop(s)
   return R_NEXT
 }
@@ -259,14 +262,14 @@ export function x87_move_if(s: usize, rec: usize): u32 {
   const which = (opcode >> 3) & 3
   const f = get_flags(s) & (which == 0 ? 1 : which == 1 ? 0x40 : which == 2 ? 0x41 : 4)
   if (st_empty(s, 0) || st_empty(s, i)) return underflow_into(s, 0, false)
-  set_codes(s, 0, SW_C1)
   if ((f != 0) == ((opcode >> 8) == 2)) st_set(s, 0, st_sig(s, i), st_se(s, i))
   return R_NEXT
 }
 
 export function x87_free(s: usize, rec: usize, pops: bool): u32 {
   st_free(s, rec_d(rec) & 7)
-  if (pops) set_top(s, top(s) + 1)
+  set_codes(s, 0, SW_C1)
+  if (pops) pop(s)
   return R_NEXT
 }
 
