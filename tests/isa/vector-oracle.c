@@ -1,0 +1,73 @@
+// Runs one instruction at a time on the host CPU with a given state, for vector.test.ts.
+// stdin and stdout carry arrays of the records below; a signal ends the instruction and its trap number is reported.
+
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+struct record {
+  uint8_t code[16];     // padded by the caller with RET
+  uint64_t gpr[4];      // 0x10 RAX, RCX, RDX, RSI
+  uint64_t flags;       // 0x30
+  uint32_t offset;      // 0x38 of the memory operand in `memory`
+  uint32_t trap;        // 0x3c result: vector + 1, 0 = none
+  uint8_t fx[512];      // 0x40, FXSAVE image
+  uint8_t memory[64];   // 0x240
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct record) == 0x280, "size of a record");
+
+extern void run(struct record *record, void *code, uint8_t *operand);
+extern char run_ended[];
+
+__asm__(
+    ".globl run\n.globl run_ended\n"
+    "run:\n"
+    "  push %rbx\n  push %rbp\n  push %r12\n  push %r13\n  push %r14\n  push %r15\n"
+    "  mov %rdi, %r15\n  mov %rsi, %r14\n  mov %rdx, %rbx\n  mov %rdx, %rdi\n"
+    "  fxrstor64 0x40(%r15)\n"
+    "  mov 0x10(%r15), %rax\n  mov 0x18(%r15), %rcx\n  mov 0x20(%r15), %rdx\n  mov 0x28(%r15), %rsi\n"
+    "  push 0x30(%r15)\n  popfq\n"
+    "  call *%r14\n"
+    "run_ended:\n"
+    "  pushfq\n  pop 0x30(%r15)\n"
+    "  fxsave64 0x40(%r15)\n"
+    "  mov %rax, 0x10(%r15)\n  mov %rcx, 0x18(%r15)\n  mov %rdx, 0x20(%r15)\n  mov %rsi, 0x28(%r15)\n"
+    "  cld\n  fninit\n"
+    "  pop %r15\n  pop %r14\n  pop %r13\n  pop %r12\n  pop %rbp\n  pop %rbx\n"
+    "  ret\n");
+
+static volatile uint32_t trap;
+
+static void on_signal(int number, siginfo_t *info, void *context) {
+  (void)number;
+  (void)info;
+  ucontext_t *u = context;
+  trap = (uint32_t)u->uc_mcontext.gregs[REG_TRAPNO] + 1;
+  u->uc_mcontext.gregs[REG_RIP] = (greg_t)run_ended;
+  u->uc_mcontext.gregs[REG_RSP] += 8;
+}
+
+int main(void) {
+  struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
+  const int signals[] = {SIGFPE, SIGSEGV, SIGILL, SIGBUS, SIGTRAP};
+  for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &action, NULL);
+  uint8_t *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (code == MAP_FAILED) return 2;
+  static struct record record;
+  uint8_t *memory = aligned_alloc(64, 64);
+  while (fread(&record, sizeof record, 1, stdin) == 1) {
+    memcpy(code, record.code, 16);
+    memcpy(memory, record.memory, 64);
+    trap = 0;
+    run(&record, code, memory + record.offset);
+    record.trap = trap;
+    memcpy(record.memory, memory, 64);
+    if (fwrite(&record, sizeof record, 1, stdout) != 1) return 3;
+  }
+  return 0;
+}
