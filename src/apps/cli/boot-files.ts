@@ -1,0 +1,76 @@
+// From the options of a command to what the machine boots: files read, defaults filled in, limits checked.
+
+import { readFileSync, statSync } from 'node:fs'
+import { isMultiboot } from '../../guest/index.js'
+import { CliError } from './errors.js'
+import { exitCodes } from './ending.js'
+import { guestImage } from './image/build.js'
+import { formatBytes } from './quantities.js'
+import type { Progress } from './image/apt.js'
+
+export interface BootFiles {
+  readonly kernel: Uint8Array
+  readonly kernelName: string
+  readonly initrd: Uint8Array | undefined
+  readonly commandLine: string
+  /** The image is our own, so its prompt is known. */
+  readonly isDefaultImage: boolean
+}
+
+export interface BootOptions {
+  readonly kernel?: string | undefined
+  readonly initrd?: string | undefined
+  readonly append?: string | undefined
+}
+
+/** No kernel or initramfs is larger; a device file or a disk given by mistake would fill our memory. */
+const fileBytesMax = 1 << 30
+
+export async function bootFiles(options: BootOptions, progress: Progress): Promise<BootFiles> {
+  if (options.kernel === undefined) {
+    const image = await guestImage({ progress })
+    const initrd = readImageFile(options.initrd ?? image.initrd, 'initramfs')
+    const kernel = readImageFile(image.kernel, 'kernel')
+    return {
+      kernel,
+      kernelName: `Debian's kernel ${image.manifest.kernelVersion}`,
+      initrd,
+      commandLine: linuxCommandLine(options.append ?? ''),
+      isDefaultImage: options.initrd === undefined,
+    }
+  }
+  const kernel = readImageFile(options.kernel, 'kernel')
+  const initrd = options.initrd === undefined ? undefined : readImageFile(options.initrd, 'initramfs')
+  const append = options.append ?? ''
+  // A Multiboot kernel gets exactly the words it was given.
+  const commandLine = isMultiboot(kernel) ? append : linuxCommandLine(append)
+  return { kernel, kernelName: options.kernel, initrd, commandLine, isDefaultImage: false }
+}
+
+/** The console, and a panic that ends the machine, unless `append` says otherwise. */
+export function linuxCommandLine(append: string): string {
+  const has = (name: string): boolean => new RegExp(`(^|\\s)${name}=`).test(append)
+  const defaults = [...(has('console') ? [] : ['console=ttyS0']), ...(has('panic') ? [] : ['panic=-1'])]
+  return [...defaults, append.trim()].filter(Boolean).join(' ')
+}
+
+function readImageFile(file: string, what: string): Uint8Array {
+  try {
+    const status = statSync(file)
+    if (!status.isFile()) throw new CliError(`the ${what} '${file}' is not a regular file`, undefined, exitCodes.usage)
+    if (status.size > fileBytesMax) {
+      throw new CliError(
+        `the ${what} '${file}' has ${formatBytes(status.size)}; at most ${formatBytes(fileBytesMax)} can be loaded`,
+        undefined,
+        exitCodes.usage,
+      )
+    }
+    return readFileSync(file)
+  } catch (error) {
+    if (error instanceof CliError) throw error
+    const { code, message } = error as NodeJS.ErrnoException
+    const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'you may not read it' : message
+    const advice = code === 'EACCES' ? `make it readable: sudo chmod a+r ${file}` : 'check the path'
+    throw new CliError(`cannot read the ${what} '${file}': ${reason}`, advice, exitCodes.usage)
+  }
+}

@@ -1,0 +1,141 @@
+import { writeFileSync } from 'node:fs'
+import type { Command } from 'commander'
+import { bootFiles } from '../boot-files.js'
+import { describeEnding, exitCodeOf, exitCodes } from '../ending.js'
+import { CliError } from '../errors.js'
+import { formatRegisters } from '../../../host/hypervisor/exit-report.js'
+import type { SevMode } from '../machine.js'
+import { formatBytes, parseBytes, parseCount } from '../quantities.js'
+import { dramHash, runSession, type SessionResult } from '../session.js'
+import { Console } from '../terminal/console.js'
+import { ProgressLine } from '../terminal/progress.js'
+
+interface RunFlags {
+  readonly sev: string | boolean
+  readonly memory: string
+  readonly kernel?: string
+  readonly initrd?: string
+  readonly append?: string
+  readonly seed?: string
+  readonly name?: string
+  readonly allowDebug?: boolean
+  readonly stats?: boolean
+  readonly report?: string
+}
+
+const examples = `
+Examples:
+  cbit run --sev sev                                      Debian's kernel and a shell in an encrypted VM
+  cbit run --memory 256M --append 'cbit.run="uname -a"'   one command, then power off
+  cbit run --kernel /boot/vmlinuz-$(uname -r) --initrd /boot/initrd.img-$(uname -r)
+  cbit run --kernel test.elf --append "tap"               a Multiboot kernel; serial output on stdout
+  echo 'dmesg; poweroff' | cbit run --sev sev --seed 1    commands from a pipe, repeatable to the bit
+`
+
+export function addRun(program: Command): void {
+  program
+    .command('run')
+    .summary('start a VM and attach the terminal to its serial console')
+    .description(
+      'Starts a VM on the emulated chip and joins the terminal to its serial console. Without --kernel, the default guest is booted\n' +
+        "(built by 'cbit image' on first use). With stdin from a pipe, its bytes are typed into the guest; its end is no end for the guest.",
+    )
+    .option('--sev [mode]', 'none: memory in clear; sev: memory encrypted under a key of the VM (--sev alone means sev)', 'none')
+    .option('--memory <size>', 'guest memory, 64M to 3G', '512M')
+    .option('--kernel <file>', 'Linux bzImage or Multiboot v1 ELF kernel')
+    .option('--initrd <file>', 'initial ramdisk (for Multiboot: the first module)')
+    .option('--append <args>', "kernel command line; 'console=ttyS0 panic=-1' is put in front for Linux unless it sets them")
+    .option('--seed <n>', 'virtual time and seeded chance: the same seed repeats the run exactly')
+    .option('--name <name>', "name of the VM for 'cbit dram'")
+    .option('--allow-debug', "guest policy that lets the host decrypt memory through the secure processor ('cbit dram --guest')")
+    .option('--stats', 'print instructions, time and the hash of DRAM on stderr at the end')
+    .option('--report <file>', 'write how the run ended to FILE as JSON')
+    .addHelpText('after', examples)
+    .action(run)
+}
+
+export function sevMode(flag: string | boolean): SevMode {
+  const mode = flag === true ? 'sev' : flag
+  if (mode === 'sev' || mode === 'none') return mode
+  throw new CliError(`'${String(mode)}' is no SEV mode that cbit has`, "give --sev 'none' or 'sev'", exitCodes.usage)
+}
+
+async function run(flags: RunFlags): Promise<void> {
+  const sev = sevMode(flags.sev)
+  const memoryBytes = memorySize(flags.memory)
+  const seed = flags.seed === undefined ? undefined : parseCount(flags.seed, '--seed', 0xffffffff)
+  if (flags.name !== undefined && !/^[\w.-]{1,32}$/.test(flags.name)) {
+    throw new CliError(`'${flags.name}' cannot be the name of a VM`, 'use up to 32 letters, digits, dots and dashes', exitCodes.usage)
+  }
+  const progress = new ProgressLine()
+  const files = await bootFiles(flags, progress.show).finally(() => progress.done())
+  const console = new Console()
+  // A run repeats exactly only if input comes at the same moments: all of it is there before power-on.
+  if (seed !== undefined && !console.interactive) await console.readAll()
+  if (console.interactive) console.note(`cbit: ${console.greeting()}`)
+  const result = await runSession({
+    sev,
+    memoryBytes,
+    seed,
+    kernel: files.kernel,
+    kernelName: files.kernelName,
+    initrd: files.initrd,
+    commandLine: files.commandLine,
+    debugAllowed: flags.allowDebug ?? false,
+    name: flags.name,
+    console,
+  })
+  finish(result, flags)
+}
+
+export function memorySize(text: string): number {
+  const bytes = parseBytes(text, '--memory')
+  const mib = 1 << 20
+  if (bytes < 64 * mib || bytes > 3072 * mib || bytes % mib !== 0) {
+    throw new CliError(`a guest cannot have ${formatBytes(bytes)} of memory`, 'give --memory from 64M to 3G, in whole MiB', exitCodes.usage)
+  }
+  return bytes
+}
+
+/** Says how the machine ended and sets the exit code. */
+function finish(result: SessionResult, flags: RunFlags): void {
+  const { ending, report } = result
+  if (ending.kind !== 'power-off' && ending.kind !== 'debug-exit') process.stderr.write(`\ncbit: ${describeEnding(ending)}\n`)
+  if ((ending.kind === 'triple-fault' || ending.kind === 'halted' || ending.kind === 'failed') && report.registers) {
+    process.stderr.write(formatRegisters(report.registers) + '\n')
+  }
+  const dram = flags.stats || flags.report ? dramHash(result.machine) : undefined
+  if (flags.stats) process.stderr.write(statistics(result, dram!))
+  if (flags.report) writeReport(flags.report, result, dram!)
+  process.exitCode = exitCodeOf(ending)
+}
+
+function statistics({ report, elapsedMs }: SessionResult, dram: string): string {
+  const perSecond = report.instructions / (elapsedMs / 1000) / 1e6
+  return [
+    `cbit: ${report.instructions} instructions in ${(elapsedMs / 1000).toFixed(2)} s (${perSecond.toFixed(1)} million per second)`,
+    `cbit: ${(report.guestTimeNs / 1e9).toFixed(3)} s passed in the guest`,
+    `cbit: DRAM sha256 ${dram}`,
+    '',
+  ].join('\n')
+}
+
+function writeReport(file: string, { ending, report, elapsedMs, machine }: SessionResult, dram: string): void {
+  const content = {
+    ending,
+    exitCode: exitCodeOf(ending),
+    explanation: report.explanation,
+    guest: machine.description,
+    sev: machine.sev,
+    memoryBytes: machine.memoryBytes,
+    instructions: report.instructions,
+    guestTimeNs: report.guestTimeNs,
+    elapsedMs: Math.round(elapsedMs),
+    dramSha256: dram,
+  }
+  try {
+    writeFileSync(file, JSON.stringify(content, null, 2) + '\n')
+  } catch (error) {
+    throw new CliError(`cannot write the report: ${(error as Error).message}`)
+  }
+}

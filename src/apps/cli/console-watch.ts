@@ -1,0 +1,75 @@
+// Reads the guest's console output as it passes and remembers what a caller must know: a kernel panic, a prompt.
+
+const panicPattern = /Kernel panic - not syncing: ([^\r\n]*)[\r\n]/
+const panicEndPattern = /---\[ end Kernel panic - not syncing/
+
+/** A console can print without end; only this much of it is looked back upon. */
+const windowCharactersMax = 8192
+
+interface Waiting {
+  readonly pattern: RegExp
+  found(match: RegExpExecArray): void
+  failed(error: Error): void
+}
+
+/** The guest ended while something was still awaited of it. */
+export class ConsoleEnded extends Error {}
+
+export class ConsoleWatch {
+  // state
+  private window = ''
+  private panicMessage: string | undefined
+  private finished = false
+  private ended = false
+  private waiting: Waiting | undefined
+
+  /** The kernel's last words, once it has spoken them. */
+  get panic(): string | undefined {
+    return this.panicMessage
+  }
+
+  /** The kernel has said all it will say of its panic. */
+  get panicFinished(): boolean {
+    return this.finished
+  }
+
+  /** Takes in output. Bytes are looked at as Latin-1, so that none can break the search. */
+  feed(bytes: Uint8Array): void {
+    for (const byte of bytes) {
+      this.window += String.fromCharCode(byte)
+      if (byte === 0x0a || byte === 0x0d) this.lookForPanic()
+    }
+    if (this.window.length > 2 * windowCharactersMax) this.window = this.window.slice(-windowCharactersMax)
+    this.offer()
+  }
+
+  /** Resolves when `pattern` appears in output after this call; rejects when the guest ends first. */
+  waitFor(pattern: RegExp): Promise<RegExpExecArray> {
+    this.window = ''
+    return new Promise((found, failed) => {
+      this.waiting = { pattern, found, failed }
+      if (this.ended) this.end()
+    })
+  }
+
+  /** No more output will come. */
+  end(): void {
+    this.ended = true
+    this.lookForPanic()
+    this.waiting?.failed(new ConsoleEnded('the guest ended'))
+    this.waiting = undefined
+  }
+
+  private lookForPanic(): void {
+    if (this.panicMessage === undefined) this.panicMessage = panicPattern.exec(this.window + '\n')?.[1]?.trim()
+    if (this.panicMessage !== undefined && !this.finished) this.finished = panicEndPattern.test(this.window)
+  }
+
+  private offer(): void {
+    const waiting = this.waiting
+    const match = waiting?.pattern.exec(this.window)
+    if (!waiting || !match) return
+    this.waiting = undefined
+    waiting.found(match)
+  }
+}

@@ -1,0 +1,107 @@
+// Answers `cbit dram` for one running VM. It has the host's and the board's powers over the machine, not the chip's.
+
+import { rmSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Machine } from '../machine.js'
+import { mapMemory } from '../memory/classify.js'
+import { findResultsMax, parseRequest, requestBytesMax, type ControlReply, type ControlRequest } from './protocol.js'
+import { ownSocketFolder, socketPath } from './sockets.js'
+
+export interface ControlServer {
+  readonly name: string
+  close(): void
+}
+
+interface Answer {
+  readonly reply: Omit<ControlReply, 'length'>
+  readonly payload?: Uint8Array
+}
+
+/** Opens the socket of VM `name`. Rejects where that cannot be done. */
+export function serveControl(machine: Machine, name: string): Promise<ControlServer> {
+  ownSocketFolder()
+  const path = socketPath(name)
+  rmSync(path, { force: true })
+  const sockets = new Set<Socket>()
+  const server: Server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => socket.destroy())
+    serve(socket, machine, name)
+  })
+  const close = (): void => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+    rmSync(path, { force: true })
+  }
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, () => {
+      server.unref()
+      resolve({ name, close })
+    })
+  })
+}
+
+function serve(socket: Socket, machine: Machine, name: string): void {
+  let pending = ''
+  socket.on('data', (chunk: Buffer) => {
+    pending += chunk.toString('utf8')
+    for (let end = pending.indexOf('\n'); end >= 0; end = pending.indexOf('\n')) {
+      const { reply, payload } = answerLine(pending.slice(0, end), machine, name)
+      pending = pending.slice(end + 1)
+      socket.write(JSON.stringify({ ...reply, length: payload?.length ?? 0 }) + '\n')
+      if (payload) socket.write(payload)
+    }
+    if (pending.length > requestBytesMax) socket.destroy()
+  })
+}
+
+function answerLine(line: string, machine: Machine, name: string): Answer {
+  const request = parseRequest(line)
+  if (!request) return { reply: { error: 'this is no request that this version of cbit knows' } }
+  try {
+    return answer(request, machine, name)
+  } catch (error) {
+    return { reply: { error: (error as Error).message } }
+  }
+}
+
+function answer(request: ControlRequest, machine: Machine, name: string): Answer {
+  switch (request.op) {
+    case 'status': {
+      const { description, sev, memoryBytes, dramBytes, ramBase } = machine
+      const instructions = machine.instructions()
+      return { reply: { status: { name, pid: process.pid, description, sev, memoryBytes, dramBytes, ramBase, instructions } } }
+    }
+    case 'read': {
+      if (request.view === 'bus') return { reply: {}, payload: machine.readDram(request.address, request.length) }
+      const bytes = machine.readGuest(request.address, request.length)
+      return 'refused' in bytes ? { reply: { error: bytes.refused } } : { reply: {}, payload: bytes }
+    }
+    case 'map': {
+      const { pages, address } = mapMemory((at, length) => machine.readDram(at, length), 0, machine.dramBytes)
+      return { reply: { address }, payload: pages }
+    }
+    case 'find':
+      return { reply: { addresses: findInDram(machine, Buffer.from(request.hex, 'hex')) } }
+    case 'stop':
+      machine.stop()
+      return { reply: {} }
+  }
+}
+
+const chunkBytes = 4 << 20
+
+/** Addresses in DRAM where `needle` stands, in order. */
+export function findInDram(machine: Machine, needle: Uint8Array): number[] {
+  const found: number[] = []
+  for (let start = 0; start < machine.dramBytes && found.length < findResultsMax; start += chunkBytes) {
+    const length = Math.min(chunkBytes + needle.length - 1, machine.dramBytes - start)
+    const chunk = Buffer.from(machine.readDram(start, length))
+    for (let at = chunk.indexOf(needle); at >= 0 && at < chunkBytes && found.length < findResultsMax; at = chunk.indexOf(needle, at + 1)) {
+      found.push(start + at)
+    }
+  }
+  return found
+}

@@ -1,0 +1,114 @@
+// One run of a machine with a console: from power-on to its ending.
+
+import { createHash } from 'node:crypto'
+import type { ExitReport } from '../../host/hypervisor/exit-report.js'
+import { ConsoleWatch } from './console-watch.js'
+import { serveControl, type ControlServer } from './control/server.js'
+import { socketNames } from './control/sockets.js'
+import type { Ending } from './ending.js'
+import { createMachine, type Machine, type MachineOptions } from './machine.js'
+import type { Console } from './terminal/console.js'
+
+export interface SessionOptions extends Omit<MachineOptions, 'onConsole' | 'onInputSpace'> {
+  readonly console: Console
+  /** Name of the VM for `cbit dram`. */
+  readonly name: string | undefined
+  /** Runs beside the guest, from power-on. */
+  readonly script?: (session: Session) => Promise<void>
+}
+
+export interface Session {
+  readonly machine: Machine
+  readonly watch: ConsoleWatch
+  readonly name: string
+}
+
+export interface SessionResult {
+  readonly ending: Ending
+  readonly report: ExitReport
+  readonly elapsedMs: number
+  readonly machine: Machine
+}
+
+export async function runSession(options: SessionOptions): Promise<SessionResult> {
+  const { console, script, name: wantedName, ...machineOptions } = options
+  const watch = new ConsoleWatch()
+  const machine = createMachine({
+    ...machineOptions,
+    onConsole(bytes) {
+      console.write(bytes)
+      watch.feed(bytes)
+      // The kernel has said that nothing follows: with panic=0 it would spin for ever.
+      if (watch.panicFinished) machine.stop()
+    },
+    onInputSpace: () => console.pump(),
+  })
+  const name = wantedName ?? freeName()
+  const control = await openControl(machine, name, console)
+  const stop = (): void => machine.stop()
+  const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  for (const signal of signals) process.on(signal, stop)
+  console.attach(machine)
+  const started = performance.now()
+  try {
+    const running = machine.run()
+    const scripted = script?.({ machine, watch, name }).catch((error: unknown) => {
+      machine.stop()
+      throw error
+    })
+    const report = await running
+    watch.end()
+    await scripted
+    return { ending: endingOf(report, watch), report, elapsedMs: performance.now() - started, machine }
+  } finally {
+    console.detach()
+    for (const signal of signals) process.off(signal, stop)
+    control?.close()
+  }
+}
+
+function freeName(): string {
+  const taken = new Set(socketNames())
+  for (let number = 1; ; number++) if (!taken.has(`vm${number}`)) return `vm${number}`
+}
+
+/** A VM without a control socket still runs; only `cbit dram` cannot see it. */
+async function openControl(machine: Machine, name: string, console: Console): Promise<ControlServer | undefined> {
+  try {
+    return await serveControl(machine, name)
+  } catch (error) {
+    console.note(`cbit: 'cbit dram' will not see this VM: ${(error as Error).message}`)
+    return undefined
+  }
+}
+
+function endingOf(report: ExitReport, watch: ConsoleWatch): Ending {
+  const detail = report.explanation
+  // After a panic the kernel resets, halts or is stopped by us: the panic is what matters.
+  if (watch.panic !== undefined && report.reason !== 'shutdown' && report.reason !== 'debug-exit')
+    return { kind: 'panic', message: watch.panic }
+  switch (report.reason) {
+    case 'shutdown':
+      return { kind: 'power-off' }
+    case 'debug-exit':
+      return { kind: 'debug-exit', value: report.value ?? 0 }
+    case 'reset':
+      return { kind: 'reset' }
+    case 'triple-fault':
+      return { kind: 'triple-fault', detail }
+    case 'halted-for-ever':
+      return { kind: 'halted', detail }
+    case 'stopped':
+      return { kind: 'stopped' }
+    case 'internal-error':
+      return { kind: 'failed', detail }
+  }
+}
+
+/** SHA-256 of all DRAM, in hex. */
+export function dramHash(machine: Machine): string {
+  const hash = createHash('sha256')
+  const chunk = 4 << 20
+  for (let at = 0; at < machine.dramBytes; at += chunk) hash.update(machine.readDram(at, Math.min(chunk, machine.dramBytes - at)))
+  return hash.digest('hex')
+}
