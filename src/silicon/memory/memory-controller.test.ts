@@ -24,6 +24,9 @@ const kernel = existsSync(kernelFile) ? readFileSync(kernelFile) : new Uint8Arra
 
 const fixedEntropy: Entropy = { fill: (target) => target.fill(0x5a) }
 
+/** Stands for a list that has overflowed. */
+const EVERY_FRAME = -1
+
 type Listener = (spa: number, length: number, alters: boolean) => void
 
 function machine({ frames = 1024, aes = 'platform' as 'platform' | 'pure' } = {}) {
@@ -39,10 +42,10 @@ function machine({ frames = 1024, aes = 'platform' as 'platform' | 'pure' } = {}
     frame: (frame: number, key: number, write: number) => controller.kernelImports().frame(frame, key, write) >>> 0,
     epoch: () => words[FABRIC_EPOCH / 4]!,
     watch: (frame: number) => void (new Uint8Array(linear.memory.buffer)[WATCH_BASE + frame] = 1),
-    drainChanged: (): number[] | 'every' => {
+    drainChanged: (): number[] => {
       const n = words[FABRIC_CHANGED_COUNT / 4]!
       words[FABRIC_CHANGED_COUNT / 4] = 0
-      return n > FABRIC_CHANGED_MAX ? 'every' : [...words.subarray(FABRIC_CHANGED / 4, FABRIC_CHANGED / 4 + n)]
+      return n > FABRIC_CHANGED_MAX ? [EVERY_FRAME] : [...words.subarray(FABRIC_CHANGED / 4, FABRIC_CHANGED / 4 + n)]
     },
     dump: (spa: number, length: number) => {
       for (const listener of listeners) listener(spa, length, false)
@@ -273,9 +276,9 @@ test('a watched frame is reported when its content may change, and only then', o
   m.controller.write(8 * FRAME_BYTES, ascii('z'))
   assert.deepEqual(m.drainChanged(), [])
   m.controller.removeKey(1)
-  assert.equal(m.drainChanged(), 'every')
+  assert.deepEqual(m.drainChanged(), [EVERY_FRAME])
   for (let i = 0; i <= FABRIC_CHANGED_MAX; i++) m.controller.write(7 * FRAME_BYTES, ascii('w'))
-  assert.equal(m.drainChanged(), 'every')
+  assert.deepEqual(m.drainChanged(), [EVERY_FRAME])
 })
 
 // Frames that are used: more than the cache's 256 slots, so that eviction takes part.

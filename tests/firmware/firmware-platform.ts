@@ -1,0 +1,60 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { createBoard, Dram, seededEntropy } from '../../src/board/index.js'
+import { SevDriver } from '../../src/host/sev-driver/index.js'
+import type { HostCore, HostPort } from '../../src/silicon/doors/host.js'
+import { createLinearMemory, LLC_BYTES_MIN, MemoryController } from '../../src/silicon/memory/index.js'
+import { SecureProcessor } from '../../src/silicon/secure-processor/index.js'
+import { fuseChip } from '../../src/vendor/index.js'
+
+const kernelFile = new URL('../../build/kernel/memory.wasm', import.meta.url)
+const present = existsSync(kernelFile)
+const kernel = present ? readFileSync(kernelFile) : new Uint8Array()
+
+/** Options of every test that needs a memory controller. */
+export const needsKernel = { skip: present ? false : 'build/kernel/memory.wasm is missing: npm run build:kernel' }
+
+export const DRAM_BYTES = 0x20_0000
+/** Two pages for the driver's buffers; tests use what lies below. */
+const SCRATCH_SPA = DRAM_BYTES - 0x2000
+
+/** A chip without cores that execute: memory controller, secure processor, board, and a host whose cores can only WBINVD. */
+export function createPlatform({ cores = 2, seed = 1, asidsMax = 15 } = {}) {
+  const fuses = fuseChip(seededEntropy(seed, 'fuses'))
+  const board = createBoard({ fuses, seed })
+  const linear = createLinearMemory(DRAM_BYTES, LLC_BYTES_MIN)
+  const memory = new MemoryController({ kernel, linear, entropy: board.entropy })
+  const dram = new Dram(linear.dram)
+  memory.attachDram(dram)
+  const secureProcessor = new SecureProcessor({ ...board, fabric: memory, cores, asidsMax })
+  const wbinvd = (core: number): void => {
+    memory.flush()
+    secureProcessor.noteWbinvd(core)
+  }
+  const host: HostPort = {
+    dramBytes: DRAM_BYTES,
+    cores: Array.from({ length: cores }, (_, core) => ({ apicId: core, wbinvd: () => wbinvd(core) }) as unknown as HostCore),
+    mailbox: secureProcessor.mailbox,
+    read: (spa, length) => memory.read(spa, length, 0),
+    write: (spa, bytes) => memory.write(spa, bytes, 0),
+  }
+  let nextScratch = SCRATCH_SPA
+  const driver = new SevDriver(host, {
+    allocate(bytes) {
+      const spa = nextScratch
+      nextScratch += Math.ceil(bytes / 0x1000) * 0x1000
+      return spa
+    },
+  })
+  return { board, dram, memory, secureProcessor, host, driver, fuses, wbinvd }
+}
+
+export type Platform = ReturnType<typeof createPlatform>
+
+/** A guest launched as far as `state`, active in `asid`. */
+export function launchGuest({ driver }: Platform, asid: number, state: 'LUPDATE' | 'LSECRET' | 'RUNNING', policy = 0): number {
+  const handle = driver.launchStart(policy)
+  driver.activate(handle, asid)
+  if (state !== 'LUPDATE') driver.launchMeasure(handle)
+  if (state === 'RUNNING') driver.launchFinish(handle)
+  return handle
+}
