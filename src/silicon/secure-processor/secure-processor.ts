@@ -2,7 +2,6 @@ import type { Fields, Values } from '../../lib/layout.js'
 import { commandName } from '../../spec/sev/command-ids.js'
 import { CMDRESP_COMMAND_MASK, CMDRESP_COMMAND_SHIFT, CMDRESP_DONE } from '../../spec/sev/mailbox.js'
 import { SevStatus, type SevStatusCode } from '../../spec/sev/status.js'
-import type { MailboxRegisters } from '../doors/host.js'
 import type { Command } from './command.js'
 import { commandTable } from './command-table.js'
 import { Firmware, type FirmwareOptions } from './firmware.js'
@@ -10,12 +9,20 @@ import type { GuestContext } from './guest-context.js'
 import { region } from './regions.js'
 import { parseBuffer, untrusted } from './untrusted.js'
 
+/** The registers behind the mailbox's MMIO (document 55766, chapter 4); soc.ts shows them to the host as `MailboxRegisters`. */
+export interface Mailbox {
+  writeAddressLow(value: number): void
+  writeAddressHigh(value: number): void
+  writeCommand(value: number): void
+  readResponse(): number
+}
+
 /**
  * The secure processor as the rest of the chip sees it: a mailbox for host software and the news of WBINVD. Every command
  * passes here in the same order: id, platform state, buffer (copied once), reserved fields, guest, guest state, then its handler.
  */
 export class SecureProcessor {
-  readonly mailbox: MailboxRegisters
+  readonly mailbox: Mailbox
   private readonly firmware: Firmware
 
   constructor(options: FirmwareOptions) {
@@ -34,7 +41,7 @@ export class SecureProcessor {
     return guest?.state === 'RUNNING'
   }
 
-  private createMailbox(): MailboxRegisters {
+  private createMailbox(): Mailbox {
     let [addressLow, addressHigh, response] = [0, 0, CMDRESP_DONE]
     return {
       writeAddressLow: (value) => void (addressLow = value >>> 0),
