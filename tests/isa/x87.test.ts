@@ -223,12 +223,30 @@ function different(mine: Buffer, host: Buffer): boolean {
   return !mine.equals(host)
 }
 
-test('x87 agrees with the FPU of the host', { skip: noOracle() }, () => {
+/** Position of a register value on the line of all values of its sign. */
+const position = (b: Buffer, i: number): bigint => (BigInt(b.readUInt16LE(36 + i * 10)) << 63n) + (b.readBigUInt64LE(28 + i * 10) & (ones >> 1n))
+
+/** Equal but for one unit in the last place of ST(0) and ST(1), PE, and C1 where it tells the direction of rounding. */
+function farApart(mine: Buffer, host: Buffer): boolean {
+  const fault = host.readUInt32LE(IMAGE + 140)
+  if (fault || mine.readUInt32LE(IMAGE + 140)) return fault !== mine.readUInt32LE(IMAGE + 140)
+  const [x, y] = [Buffer.from(mine), Buffer.from(host)]
+  for (const b of [x, y]) {
+    const keep = host.readUInt16LE(4) & 0x40 ? 0xffdf : 0xfddf
+    // ES and B follow an unmasked PE
+    b.writeUInt16LE(b.readUInt16LE(4) & keep & (host.readUInt16LE(0) & 0x20 ? 0xffff : 0x7f7f), 4)
+  }
+  for (const i of [0, 1]) {
+    const d = position(x, i) - position(y, i)
+    if (d > 1n || d < -1n) return true
+    for (const b of [x, y]) b.fill(0, 28 + i * 10, 38 + i * 10)
+  }
+  return !x.equals(y)
+}
+
+function compareWithHost(rows: readonly OpcodeRow[], perRow: number, differ: (mine: Buffer, host: Buffer) => boolean): void {
   const b = bench('x87.ts', true)
-  const only = process.env['CBIT_X87_ONLY']
   const r = new Random(0xc0ffeen)
-  const perRow = Number(process.env['CBIT_FLOAT_CASES'] ?? 400)
-  const rows = x87Rows.filter((row) => !transcendental.has(row.mnemonic) && (!only || row.mnemonic === only))
   const cases = rows.flatMap((row) => Array.from({ length: perRow }, () => makeCase(row, r)))
   const output = b.oracle('x87', oracleInput(cases))
   const failures: string[] = []
@@ -236,14 +254,25 @@ test('x87 agrees with the FPU of the host', { skip: noOracle() }, () => {
   cases.forEach((c, i) => {
     const host = blank(c.row, output.subarray(i * OUT, (i + 1) * OUT))
     const mine = blank(c.row, runKernel(b, c))
-    if (!different(mine, host)) return
+    if (!differ(mine, host)) return
     const key = `${c.row.encoding} ${c.row.mnemonic}`
     counts.set(key, (counts.get(key) ?? 0) + 1)
-    if ((counts.get(key) ?? 0) > 2) return
-    const image = stateImage(c.before)
-    const input = Buffer.concat([image, Buffer.alloc(4), c.memory, Buffer.alloc(16)])
+    if ((counts.get(key) ?? 0) > 3) return
+    const input = Buffer.concat([stateImage(c.before), Buffer.alloc(4), c.memory, Buffer.alloc(16)])
     input.writeUInt32LE(c.rflags, IMAGE)
     failures.push(`${key} ${Buffer.from(c.code.bytes).toString('hex')}\n  in   ${describe(input)}\n  mine ${describe(mine)}\n  host ${describe(host)}`)
   })
   deepStrictEqual([...counts], [], failures.slice(0, 30).join('\n') + '\n' + JSON.stringify([...counts]))
+}
+
+const casesPerRow = Number(process.env['CBIT_FLOAT_CASES'] ?? 400)
+const only = process.env['CBIT_X87_ONLY']
+const chosen = x87Rows.filter((row) => !only || row.mnemonic === only)
+
+test('x87 agrees with the FPU of the host', { skip: noOracle() }, () => {
+  compareWithHost(chosen.filter((row) => !transcendental.has(row.mnemonic)), casesPerRow, different)
+})
+
+test('transcendental functions agree with the FPU of the host within one unit in the last place', { skip: noOracle() }, () => {
+  compareWithHost(chosen.filter((row) => transcendental.has(row.mnemonic)), casesPerRow * 5, farApart)
 })

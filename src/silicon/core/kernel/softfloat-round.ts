@@ -95,10 +95,15 @@ function round_small(prec: u32, emin: i32, wrap: i32): void {
     r_sig = sig
     r_exp = w_exp + i32(carried) + wrap
     r_flags = SF_UE | (inexact ? SF_PE : 0)
-    if (!wrap || r_exp >= emin) {
-      sf_flags |= r_flags
-      return
+    if (wrap && r_exp < emin) {
+      // not even the adjusted exponent can hold it (FSCALE): zero
+      r_sig = 0
+      r_exp = emin
+      r_flags |= SF_PE
+      sf_rounded_up = false
     }
+    sf_flags |= r_flags
+    return
   }
   const hi = shift_right_jam(w_hi, w_lo, <u32>min<i32>(emin - w_exp, 200))
   r_sig = round_bits(w_sign, hi, wide_lo, prec)
