@@ -201,9 +201,11 @@ export function makeCase(row: OpcodeRow, r: Fast): Case {
   const wide = (/Ey|Gy/.test(row.operands) || id === V.V_PCMPESTRI || id === V.V_PCMPESTRM) && r.below(2) === 0
   const half = id === V.V_CRC32 && !wide && r.below(2) === 0
   const regNumber = e.group ?? registerNumber(reg, r)
-  const rmNumber = memory ? 3 : registerNumber(rm, r)
+  const rmNumber = memory ? 3 : registerNumber(rm === 'Eb' && (wide || regNumber & 8) ? 'Ed' : rm, r)
   const byteSource = rm === 'Eb' && !memory
-  const rex = (wide ? 8 : 0) | (regNumber & 8 ? 4 : 0) | (!memory && rmNumber & 8 ? 1 : 0)
+  // REX.R and REX.B mean nothing to MMX registers.
+  const idle = (reg?.[0] === 'P' && r.below(8) === 0 ? 4 : 0) | (!memory && /^[QN]/.test(rm ?? '') && r.below(8) === 0 ? 1 : 0)
+  const rex = (wide ? 8 : 0) | (regNumber & 8 ? 4 : 0) | (!memory && rmNumber & 8 ? 1 : 0) | idle
   const force = byteSource && rmNumber === 6 && r.below(2) === 0
   const code = [...(half ? [0x66] : []), ...e.prefix, ...(rex || force ? [0x40 | rex] : []), ...e.escape, e.opcode]
   if (e.hasModrm) code.push((memory ? 0 : 0xc0) | ((regNumber & 7) << 3) | (rmNumber & 7))
@@ -220,8 +222,8 @@ export function makeCase(row: OpcodeRow, r: Fast): Case {
     record: new Uint8Array(v.buffer),
     vec: {
       id,
-      d: fieldOf(reg, regNumber),
-      a: memory ? 0xff : highByte ? 8 * (rmNumber - 4) + 1 : fieldOf(rm, rmNumber),
+      d: fieldOf(reg, regNumber | (idle & 4 ? 8 : 0)),
+      a: memory ? 0xff : highByte ? 8 * (rmNumber - 4) + 1 : fieldOf(rm, rmNumber | (idle & 1 ? 8 : 0)),
       b: wide ? 8 : half ? 2 : 4,
       imm2: immediates.length === 2 ? (immediates[0] as number) | ((immediates[1] as number) << 8) : (((immediates[0] ?? 0) << 24) >> 24),
     },

@@ -6,7 +6,7 @@ import { cryptoRows } from '../../src/silicon/core/decode/opcodes/crypto.js'
 import { mmxRows } from '../../src/silicon/core/decode/opcodes/mmx.js'
 import { sseRows } from '../../src/silicon/core/decode/opcodes/sse.js'
 import type { OpcodeRow } from '../../src/silicon/core/decode/row.js'
-import { compileKernel, hostFeatures, noOracle, RECORD_BYTES, runOnHost, runOnKernel, same, visible } from './vector-bench.js'
+import { compileKernel, FX_XMM, hostFeatures, noOracle, RECORD_BYTES, runOnHost, runOnKernel, same, visible } from './vector-bench.js'
 import { Fast, makeCase, type Case } from './vector-cases.js'
 
 const FEATURE_FLAGS: Readonly<Record<string, string>> = {
@@ -29,10 +29,29 @@ function describe(c: Case, host: Uint8Array, ours: Uint8Array): string {
   return lines.join('\n')
 }
 
-/** Cases whose outcome the manual leaves to the model, with the reason. */
-const unlike: Readonly<Record<string, string>> = {}
+/** Estimates: the manual gives a bound for the error, the digits are the model's. They are compared within that bound. */
+const isEstimate = (row: OpcodeRow): boolean => /^(RCP|RSQRT)[PS]S$/.test(row.mnemonic)
 
-const rows: readonly OpcodeRow[] = [...mmxRows, ...sseRows, ...cryptoRows]
+/** Both estimates err by at most 1.5 * 2^-12, so two of them lie at most twice that apart. */
+function near(x: number, y: number): boolean {
+  const view = new DataView(new ArrayBuffer(8))
+  view.setUint32(0, x)
+  view.setUint32(4, y)
+  const [a, b] = [view.getFloat32(0), view.getFloat32(4)]
+  return x === y || Math.abs(a - b) <= Math.abs(a) * 3 * 2 ** -12
+}
+
+/** Replaces estimates of `ours` that are near those of the host by them. */
+function withNearEstimates(host: Uint8Array, ours: Uint8Array): Uint8Array {
+  const h = new DataView(host.buffer, host.byteOffset)
+  const o = new DataView(ours.buffer, ours.byteOffset)
+  for (let at = FX_XMM; at < FX_XMM + 256; at += 4) {
+    if (near(h.getUint32(at, true), o.getUint32(at, true))) o.setUint32(at, h.getUint32(at, true), true)
+  }
+  return ours
+}
+
+const rows: readonly OpcodeRow[] = [...mmxRows, ...sseRows, ...cryptoRows].filter((row) => row.semantics.kind === 'vector')
 
 test('vector instructions agree with the host CPU', { skip: noOracle() }, (t) => {
   const features = hostFeatures()
@@ -43,7 +62,7 @@ test('vector instructions agree with the host CPU', { skip: noOracle() }, (t) =>
     const flag = FEATURE_FLAGS[row.options.feature ?? '']
     if (flag !== undefined && !features.has(flag)) missing.add(flag)
     if (only !== undefined && !new RegExp(only).test(row.mnemonic)) return false
-    return unlike[row.mnemonic] === undefined && (flag === undefined || features.has(flag))
+    return flag === undefined || features.has(flag)
   })
   for (const flag of missing) t.diagnostic(`not compared: the host has no ${flag}`)
   const cases = tested.flatMap((row) => Array.from({ length: casesPerRow }, () => makeCase(row, random)))
@@ -53,7 +72,8 @@ test('vector instructions agree with the host CPU', { skip: noOracle() }, (t) =>
   const failures = new Map<OpcodeRow, string[]>()
   cases.forEach((c, i) => {
     const host = output.subarray(i * RECORD_BYTES, (i + 1) * RECORD_BYTES)
-    const ours = runOnKernel(kernel, c.vec, c.record)
+    const found = runOnKernel(kernel, c.vec, c.record)
+    const ours = isEstimate(c.row) ? withNearEstimates(host, found) : found
     if (!same(host, ours)) failures.set(c.row, [...(failures.get(c.row) ?? []), describe(c, host, ours)])
   })
   t.diagnostic(`${cases.length} cases of ${tested.length} rows, seed ${seed}`)

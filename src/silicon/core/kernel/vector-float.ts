@@ -11,6 +11,7 @@ import {
   f64_add, f64_compare, f64_compare_quiet, f64_div, f64_max, f64_min, f64_mul, f64_round_to_int, f64_sqrt, f64_sub,
 } from './softfloat'
 import { sf_begin, sf_flags } from './softfloat-state'
+import { approximate } from './vector-estimate'
 import { source16, source32, source64, xmm_d } from './vector-operand'
 
 /** CR4.OSXMMEXCPT: unmasked exceptions raise #XF, else #UD. */
@@ -189,10 +190,10 @@ function dot_single(s: usize, d: usize, p: usize, imm: u32): void {
   for (let i: u32 = 0; i < 4; i++) {
     store<u32>(at + i * 4, (imm >> (i + 4)) & 1 ? f32_mul(load<u32>(d + i * 4), load<u32>(p + i * 4)) : 0)
   }
-  if (sf_stopped(s)) return
+  if (step_faults(s)) return
   const low = f32_add(load<u32>(at), load<u32>(at, 4))
   const high = f32_add(load<u32>(at, 8), load<u32>(at, 12))
-  if (sf_stopped(s)) return
+  if (step_faults(s)) return
   const sum = f32_add(low, high)
   for (let i: u32 = 0; i < 4; i++) store<u32>(at + i * 4, (imm >> i) & 1 ? sum : 0)
 }
@@ -200,16 +201,17 @@ function dot_double(s: usize, d: usize, p: usize, imm: u32): void {
   const at = s + VT1
   const low = imm & 16 ? f64_mul(load<u64>(d), load<u64>(p)) : 0
   const high = imm & 32 ? f64_mul(load<u64>(d, 8), load<u64>(p, 8)) : 0
-  if (sf_stopped(s)) return
+  if (step_faults(s)) return
   const sum = f64_add(low, high)
   store<u64>(at, imm & 1 ? sum : 0)
   store<u64>(at, imm & 2 ? sum : 0, 8)
 }
-/** True where a step has left an unmasked exception: later steps are not taken. */
-// @ts-ignore: decorator
-@inline
-function sf_stopped(s: usize): bool {
-  return (sf_flags & ~(load<u32>(s, MXCSR) >> 7)) != 0
+/** True where a step has left an unmasked exception: later steps are not taken. What a finished step has flagged stays flagged. */
+function step_faults(s: usize): bool {
+  const mxcsr = load<u32>(s, MXCSR)
+  if (sf_flags & ~(mxcsr >> 7)) return true
+  store<u32>(s, mxcsr | sf_flags, MXCSR)
+  return false
 }
 
 function lanes(s: usize, rec: usize, id: i32): u32 {
@@ -234,5 +236,5 @@ function lanes(s: usize, rec: usize, id: i32): u32 {
 export function float(s: usize, rec: usize, id: i32): u32 {
   if (id <= V.V_COMISD) return compare(s, rec, id)
   if (id < V.V_RCPPS) return lanes(s, rec, id)
-  return R_NEXT
+  return approximate(s, rec, id)
 }

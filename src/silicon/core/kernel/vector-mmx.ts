@@ -18,7 +18,7 @@ const TOP: u32 = 0x3800
 // @ts-ignore: decorator
 @inline
 export function mmx(s: usize, index: u32): usize {
-  return s + X87_REGISTERS + (index << 4)
+  return s + X87_REGISTERS + ((index & 7) << 4)
 }
 /** True, with #MF pending, where an x87 exception waits. */
 // @ts-ignore: decorator

@@ -10,7 +10,7 @@ import { binary } from './vector-integer'
 import { lane } from './vector-lane'
 import { mmx_own, mmx_twin } from './vector-mmx'
 import { move } from './vector-move'
-import { source16, xmm_a, xmm_d } from './vector-operand'
+import { source16, source16_unaligned, xmm_a, xmm_d } from './vector-operand'
 import { bytes_left, bytes_right } from './vector-shuffle'
 
 /** Shifts of the register of ModRM.rm by an immediate. */
@@ -27,7 +27,8 @@ function shift(s: usize, rec: usize, id: i32): u32 {
 export function vector(s: usize, rec: usize): u32 {
   const id = <i32>rec_imm16(rec)
   if (id < V.V_BINARY_END) {
-    const p = source16(s, rec)
+    // AMD's SHA instructions take misaligned operands.
+    const p = id < V.V_SHA1RNDS4 ? source16(s, rec) : source16_unaligned(s, rec)
     if (!p) return R_FAULT
     const d = xmm_d(s, rec)
     v128.store(d, binary(s, id, v128.load(d), v128.load(p), <u32>rec_imm2(rec) & 0xff))

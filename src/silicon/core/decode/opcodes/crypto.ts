@@ -6,8 +6,9 @@ import { row, vector, type OpcodeRow } from '../row.js'
 const aes = (opcode: string, mnemonic: string, id: number): OpcodeRow =>
   row(`66 0F38 ${opcode} /r`, mnemonic, 'Vx,Wx', vector(id), { feature: 'AES' })
 
+/** Memory operands of the SHA instructions need not be aligned on AMD processors. */
 const sha = (opcode: string, mnemonic: string, id: number): OpcodeRow =>
-  row(`NP 0F38 ${opcode} /r`, mnemonic, 'Vx,Wx', vector(id), { feature: 'SHA' })
+  row(`NP 0F38 ${opcode} /r`, mnemonic, 'Vx,Wx', vector(id), { feature: 'SHA', unaligned: true })
 
 export const cryptoRows: readonly OpcodeRow[] = [
   aes('DB', 'AESIMC', V.V_AESIMC),
@@ -23,5 +24,5 @@ export const cryptoRows: readonly OpcodeRow[] = [
   sha('CB', 'SHA256RNDS2', V.V_SHA256RNDS2),
   sha('CC', 'SHA256MSG1', V.V_SHA256MSG1),
   sha('CD', 'SHA256MSG2', V.V_SHA256MSG2),
-  row('NP 0F3A CC /r', 'SHA1RNDS4', 'Vx,Wx,Ib', vector(V.V_SHA1RNDS4), { feature: 'SHA' }),
+  row('NP 0F3A CC /r', 'SHA1RNDS4', 'Vx,Wx,Ib', vector(V.V_SHA1RNDS4), { feature: 'SHA', unaligned: true }),
 ]

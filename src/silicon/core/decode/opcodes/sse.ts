@@ -1,7 +1,7 @@
 // SSE and SSE2 on XMM registers; the later extensions stand in sse-later.ts (AMD APM vol. 4, "128-Bit Media Instruction Reference").
 
 import * as V from '../../ir/vector-ids.js'
-import { row, vector, type Feature, type OpcodeRow } from '../row.js'
+import { row, rule, vector, type Feature, type OpcodeRow } from '../row.js'
 import { sseLaterRows } from './sse-later.js'
 
 /** Integer instruction: prefix 66, map 0F, aligned source. */
@@ -195,16 +195,19 @@ const integerRows: readonly OpcodeRow[] = [
   integer('FE', 'PADDD', V.V_PADDD),
 ]
 
-/** Cache control and fences (APM vol. 3). They need no SSE state: CR0.TS, CR0.EM and CR4.OSFXSR do not matter to them. */
+/**
+ * Cache control and fences (APM vol. 3). They need no SSE state: CR0.TS, CR0.EM and CR4.OSFXSR do not matter to them. Nothing is reordered here, so
+ * fences and prefetches do nothing. All other forms of 0F 18 are hints without meaning.
+ */
 const cacheRows: readonly OpcodeRow[] = [
-  plain('0F 0D /r mem', 'PREFETCHW', 'M', V.V_HINT, 'BASE'),
-  plain('0F 18 /0 mem', 'PREFETCHNTA', 'M', V.V_HINT, 'SSE'),
-  plain('0F 18 /1 mem', 'PREFETCHT0', 'M', V.V_HINT, 'SSE'),
-  plain('0F 18 /2 mem', 'PREFETCHT1', 'M', V.V_HINT, 'SSE'),
-  plain('0F 18 /3 mem', 'PREFETCHT2', 'M', V.V_HINT, 'SSE'),
-  plain('NP 0F AE /5 reg', 'LFENCE', '', V.V_HINT, 'SSE2'),
-  plain('NP 0F AE /6 reg', 'MFENCE', '', V.V_HINT, 'SSE2'),
-  plain('NP 0F AE /7 reg', 'SFENCE', '', V.V_HINT, 'SSE'),
+  row('0F 18 /0 mem', 'PREFETCHNTA', 'M', rule('NOP'), { feature: 'SSE' }),
+  row('0F 18 /1 mem', 'PREFETCHT0', 'M', rule('NOP'), { feature: 'SSE' }),
+  row('0F 18 /2 mem', 'PREFETCHT1', 'M', rule('NOP'), { feature: 'SSE' }),
+  row('0F 18 /3 mem', 'PREFETCHT2', 'M', rule('NOP'), { feature: 'SSE' }),
+  row('0F 18 /r', 'NOP', 'Ev', rule('NOP')),
+  row('NP 0F AE /5 reg', 'LFENCE', '', rule('NOP'), { feature: 'SSE2' }),
+  row('NP 0F AE /6 reg', 'MFENCE', '', rule('NOP'), { feature: 'SSE2' }),
+  row('NP 0F AE /7 reg', 'SFENCE', '', rule('NOP'), { feature: 'SSE' }),
   plain('NP 0F AE /7 mem', 'CLFLUSH', 'M', V.V_CLFLUSH, 'CLFSH'),
   plain('66 0F AE /7 mem', 'CLFLUSHOPT', 'M', V.V_CLFLUSH, 'CLFSH'),
   plain('66 0F AE /6 mem', 'CLWB', 'M', V.V_CLFLUSH, 'CLFSH'),
