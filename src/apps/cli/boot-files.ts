@@ -1,7 +1,8 @@
 // From the options of a command to what the machine boots: files read, defaults filled in, limits checked.
 
 import { readFileSync, statSync } from 'node:fs'
-import { isMultiboot } from '../../guest/index.js'
+import { isMultiboot, type GuestImage } from '../../guest/index.js'
+import { bootImage } from './boot-image.js'
 import { CliError } from './errors.js'
 import { exitCodes } from './ending.js'
 import { guestImage } from './image/build.js'
@@ -9,42 +10,32 @@ import { formatBytes } from './quantities.js'
 import type { Progress } from './image/apt.js'
 
 export interface BootFiles {
-  readonly kernel: Uint8Array
-  readonly kernelName: string
-  readonly initrd: Uint8Array | undefined
-  readonly commandLine: string
-  /** The image is our own, so its prompt is known. */
-  readonly isDefaultImage: boolean
+  readonly image: GuestImage
+  readonly imageName: string
 }
 
 export interface BootOptions {
   readonly kernel?: string | undefined
   readonly initrd?: string | undefined
   readonly append?: string | undefined
+  /** A Multiboot kernel that sets C-bits itself. */
+  readonly knowsSev?: boolean | undefined
 }
 
 /** No kernel or initramfs is larger; a device file or a disk given by mistake would fill our memory. */
 const fileBytesMax = 1 << 30
 
 export async function bootFiles(options: BootOptions, progress: Progress): Promise<BootFiles> {
-  if (options.kernel === undefined) {
-    const image = await guestImage({ progress })
-    const initrd = readImageFile(options.initrd ?? image.initrd, 'initramfs')
-    const kernel = readImageFile(image.kernel, 'kernel')
-    return {
-      kernel,
-      kernelName: `Debian's kernel ${image.manifest.kernelVersion}`,
-      initrd,
-      commandLine: linuxCommandLine(options.append ?? ''),
-      isDefaultImage: options.initrd === undefined,
-    }
-  }
-  const kernel = readImageFile(options.kernel, 'kernel')
-  const initrd = options.initrd === undefined ? undefined : readImageFile(options.initrd, 'initramfs')
+  const own = options.kernel === undefined ? await guestImage({ progress }) : undefined
+  const kernelName = own ? `Debian's kernel ${own.manifest.kernelVersion}` : options.kernel!
+  const kernel = readImageFile(own?.kernel ?? options.kernel!, 'kernel')
+  const initrdFile = options.initrd ?? own?.initrd
+  const initrd = initrdFile === undefined ? undefined : readImageFile(initrdFile, 'initramfs')
   const append = options.append ?? ''
   // A Multiboot kernel gets exactly the words it was given.
   const commandLine = isMultiboot(kernel) ? append : linuxCommandLine(append)
-  return { kernel, kernelName: options.kernel, initrd, commandLine, isDefaultImage: false }
+  const image = bootImage({ kernel, kernelName, initrd, commandLine, knowsSev: options.knowsSev ?? false })
+  return { image, imageName: kernelName }
 }
 
 /** The console, and a panic that ends the machine, unless `append` says otherwise. */

@@ -1,5 +1,6 @@
 // The machine as the CLI drives it, and its composition from the parties' parts.
 
+import type { GuestImage } from '../../guest/index.js'
 import type { ExitReport } from '../../host/hypervisor/exit-report.js'
 
 export type SevMode = 'none' | 'sev'
@@ -7,11 +8,9 @@ export type SevMode = 'none' | 'sev'
 export interface MachineOptions {
   readonly sev: SevMode
   readonly memoryBytes: number
-  readonly kernel: Uint8Array
-  /** File names for messages. */
-  readonly kernelName: string
-  readonly initrd: Uint8Array | undefined
-  readonly commandLine: string
+  readonly image: GuestImage
+  /** For messages. */
+  readonly imageName: string
   readonly seed: number | undefined
   /** Whether the guest's policy lets the host ask the secure processor for plaintext. */
   readonly debugAllowed: boolean
@@ -40,4 +39,8 @@ export interface Machine {
   readDram(spa: number, length: number): Uint8Array
   /** The guest's plaintext by the secure processor's DBG_DECRYPT, or the status by which it refuses. */
   readGuest(gpa: number, length: number): Uint8Array | { readonly refused: string }
+}
+
+export function createMachine(_options: MachineOptions): Machine {
+  throw new Error('the chip is not joined to the program yet')
 }

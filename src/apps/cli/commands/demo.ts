@@ -46,7 +46,7 @@ async function demo(flags: DemoFlags): Promise<void> {
   const console = new Console()
   const tell = (text: string): void => console.say(process.stdout.isTTY ? `\x1b[1;36m${text}\x1b[0m` : text)
   tell(
-    `cbit: ${files.kernelName} boots on an emulated EPYC${sev === 'sev' ? ', its memory encrypted under a key that only the chip knows' : ', without encryption'}.\n` +
+    `cbit: ${files.imageName} boots on an emulated EPYC${sev === 'sev' ? ', its memory encrypted under a key that only the chip knows' : ', without encryption'}.\n` +
       'Its policy allows debugging, so that this tour may ask the secure processor what the guest sees.',
   )
   const { ending } = await runSession({

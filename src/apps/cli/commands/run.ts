@@ -19,6 +19,7 @@ interface RunFlags {
   readonly seed?: string
   readonly name?: string
   readonly allowDebug?: boolean
+  readonly knowsSev?: boolean
   readonly stats?: boolean
   readonly report?: string
 }
@@ -48,6 +49,7 @@ export function addRun(program: Command): void {
     .option('--seed <n>', 'virtual time and seeded chance: the same seed repeats the run exactly')
     .option('--name <name>', "name of the VM for 'cbit dram'")
     .option('--allow-debug', "guest policy that lets the host decrypt memory through the secure processor ('cbit dram --guest')")
+    .option('--knows-sev', 'a Multiboot kernel sets C-bits in its page tables itself, so it may run with --sev')
     .option('--stats', 'print instructions, time and the hash of DRAM on stderr at the end')
     .option('--report <file>', 'write how the run ended to FILE as JSON')
     .addHelpText('after', examples)
@@ -74,13 +76,10 @@ async function run(flags: RunFlags): Promise<void> {
   if (seed !== undefined && !console.interactive) await console.readAll()
   if (console.interactive) console.note(`cbit: ${console.greeting()}`)
   const result = await runSession({
+    ...files,
     sev,
     memoryBytes,
     seed,
-    kernel: files.kernel,
-    kernelName: files.kernelName,
-    initrd: files.initrd,
-    commandLine: files.commandLine,
     debugAllowed: flags.allowDebug ?? false,
     name: flags.name,
     console,
