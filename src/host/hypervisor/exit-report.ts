@@ -1,0 +1,26 @@
+/** How a VM's run ended, for programs and for people. */
+export type ExitReason = 'shutdown' | 'reset' | 'debug-exit' | 'triple-fault' | 'halted-for-ever' | 'stopped' | 'internal-error'
+
+export interface RegisterReport {
+  readonly names: readonly string[]
+  readonly values: readonly bigint[]
+}
+
+export interface ExitReport {
+  readonly reason: ExitReason
+  /** One readable sentence. */
+  readonly explanation: string
+  /** Reason `debug-exit`: the value written to port 0xf4. The process ends with 2 * value + 1. */
+  readonly value?: number
+  /** Where the guest stood. Plain SEV leaves registers readable to the host, which is why they are here even for encrypted guests. */
+  readonly registers?: RegisterReport
+  readonly instructions: number
+  readonly guestTimeNs: number
+}
+
+export function formatRegisters(report: RegisterReport): string {
+  const cells = report.names.map((name, i) => `${name.padStart(6)} ${report.values[i]!.toString(16).padStart(16, '0')}`)
+  const lines: string[] = []
+  for (let i = 0; i < cells.length; i += 4) lines.push(cells.slice(i, i + 4).join('  '))
+  return lines.join('\n')
+}

@@ -1,0 +1,12 @@
+/** The event loop of the process that runs the hypervisor: how it waits and lets others run. */
+export interface HostLoop {
+  /** Lets pending input and timers of the process have their turn. */
+  breathe(): Promise<void>
+  /** Resolves after `ms` (undefined: never by itself) or as soon as `wake` is called. */
+  sleep(ms: number | undefined): Sleep
+}
+
+export interface Sleep {
+  readonly done: Promise<void>
+  wake(): void
+}

@@ -1,0 +1,27 @@
+import { ECAM_BASE, ECAM_BYTES, LOW_RAM_END_MAX } from '../../spec/pc/memory-map.js'
+import { MEMORY_ACPI, MEMORY_RAM, MEMORY_RESERVED, type MemoryRange } from './boot-image.js'
+
+export const MEMORY_BYTES_MIN = 64 * 0x100000
+export const MEMORY_BYTES_MAX = LOW_RAM_END_MAX
+const MIB = 0x100000
+/** Room for the ACPI tables at the top of RAM. Linux maps ranges of the ACPI type encrypted under SEV, reserved ranges not always. */
+export const ACPI_AREA_BYTES = 0x10000
+const EBDA_BASE = 0x9fc00
+const BIOS_BASE = 0xf0000
+
+export function acpiAreaBase(memoryBytes: number): number {
+  return memoryBytes - ACPI_AREA_BYTES
+}
+
+/** The memory map that guests are told: E820 and Multiboot both number the types this way. */
+export function memoryMap(memoryBytes: number): MemoryRange[] {
+  const acpi = acpiAreaBase(memoryBytes)
+  return [
+    { base: 0, bytes: EBDA_BASE, type: MEMORY_RAM },
+    { base: EBDA_BASE, bytes: 0xa0000 - EBDA_BASE, type: MEMORY_RESERVED },
+    { base: BIOS_BASE, bytes: MIB - BIOS_BASE, type: MEMORY_RESERVED },
+    { base: MIB, bytes: acpi - MIB, type: MEMORY_RAM },
+    { base: acpi, bytes: ACPI_AREA_BYTES, type: MEMORY_ACPI },
+    { base: ECAM_BASE, bytes: ECAM_BYTES, type: MEMORY_RESERVED },
+  ]
+}
