@@ -133,7 +133,7 @@ function dataKind(row: OpcodeRow, immediate: number): string {
 function mxcsr(r: Fast): number {
   const masks = r.below(3) ? 0x3f : r.below(64)
   const sticky = r.pick([0, 0x20, 0x3f, r.below(64)])
-  return (masks << 7) | sticky | (r.pick([0, 0, 1, 2, 3]) << 13) | r.pick([0, 0, 0, 0x40, 0x8000, 0x8040])
+  return (masks << 7) | sticky | (r.pick([0, 0, 1, 2, 3]) << 13) | r.pick([0, 0, 0, 0x40, 0x8000, 0x8040]) | (r.below(6) ? 0 : 0x20000)
 }
 
 function makeState(row: OpcodeRow, immediate: number, r: Fast): DataView {

@@ -115,7 +115,6 @@ function block_differences(a: v128, b: v128, imm: u32): v128 {
 /** The result of instruction `id` (below V_BINARY_END) for destination a, source b and immediate `imm`. */
 export function binary(s: usize, id: i32, a: v128, b: v128, imm: u32): v128 {
   switch (id) {
-    case V.V_MOVA_LOAD: return b
     case V.V_PXOR: return v128.xor(a, b)
     case V.V_PAND: return v128.and(a, b)
     case V.V_PANDN: return v128.andnot(b, a)

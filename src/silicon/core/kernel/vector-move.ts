@@ -22,6 +22,15 @@ function set_low(d: usize, value: u64): void {
   store<u64>(d, 0, 8)
 }
 
+// @ts-ignore: decorator
+@inline
+function load_whole(s: usize, rec: usize): u32 {
+  const p = source16_unaligned(s, rec)
+  if (!p) return R_FAULT
+  v128.store(xmm_d(s, rec), v128.load(p))
+  return R_NEXT
+}
+
 /** MOVAPS, MOVDQA, MOVNTDQ … (aligned) and MOVUPS, MOVDQU … to ModRM.rm. */
 function store16(s: usize, rec: usize, aligned: bool): u32 {
   const from = xmm_d(s, rec)
@@ -107,12 +116,8 @@ export function store_masked(s: usize, la: u64, from: usize, mask: u32): u32 {
 
 export function move(s: usize, rec: usize, id: i32): u32 {
   switch (id) {
-    case V.V_MOVU_LOAD: {
-      const p = source16_unaligned(s, rec)
-      if (!p) return R_FAULT
-      v128.store(xmm_d(s, rec), v128.load(p))
-      return R_NEXT
-    }
+    case V.V_MOVU_LOAD: return load_whole(s, rec)
+    case V.V_MOVA_LOAD: return in_memory(rec) && misaligned(s, address(s)) ? R_FAULT : load_whole(s, rec)
     case V.V_MOVU_STORE: return store16(s, rec, false)
     case V.V_MOVA_STORE: return store16(s, rec, true)
     case V.V_MOVQ_LOAD: return load_quadword(s, rec, false)

@@ -1,5 +1,6 @@
 // Operands of VEC records: where registers stand, and memory sources and destinations with their alignment rule
-// (AMD64 APM vol. 1, section 4.3.2 "Memory operands"; vol. 4, exception tables: #GP for a misaligned operand while MXCSR.MM = 0).
+// (AMD64 APM vol. 1, section 4.3.2
+// "Memory operands"; vol. 4, exception tables): aligned moves raise #GP(0) for a misaligned address, operands of other instructions only while MXCSR.MM = 0.
 
 import { MXCSR, T0, VT0, XMM } from '../state/layout'
 import { GP, rec_a, rec_b, rec_d, raise_error } from './fault'
@@ -38,11 +39,11 @@ export function address(s: usize): u64 {
   return load<u64>(s, T0)
 }
 
-/** True, with #GP(0) pending, where the address breaks the alignment rule. */
+/** True, with #GP(0) pending, where the address of an aligned move is misaligned. */
 // @ts-ignore: decorator
 @inline
 export function misaligned(s: usize, la: u64): bool {
-  if (!(la & 15) || load<u32>(s, MXCSR) & MISALIGNED_MASK) return false
+  if (!(la & 15)) return false
   raise_error(s, GP, 0)
   return true
 }
@@ -61,7 +62,11 @@ function memory16_slow(s: usize, la: u64): usize {
 
 function memory16_aligned(s: usize): usize {
   const la = address(s)
-  return misaligned(s, la) ? 0 : memory16(s, la)
+  if (la & 15 && !(load<u32>(s, MXCSR) & MISALIGNED_MASK)) {
+    raise_error(s, GP, 0)
+    return 0
+  }
+  return memory16(s, la)
 }
 
 /** Address of a 16-byte source, register or aligned memory; 0 with a fault pending. */
