@@ -2,7 +2,7 @@
 // the guest's. VMLOAD and VMSAVE (section 15.5.2) move the rest. Clean bits are ignored: everything is loaded afresh.
 
 import {
-  ASID, BUDGET, CPL, CR0, CR2, CR3, CR4, CR8, CS, CS_BASE, DR6, DR7, EFER, EVENT_INJECT, EVENTS, FS, GDTR, GIF, GS, GUEST_MODE, HALTED, IDTR, LDTR,
+  ASID, CPL, CR0, CR2, CR3, CR4, CR8, CS, CS_BASE, DR6, DR7, EFER, EVENT_INJECT, EVENTS, EXIT_REASON, EXIT_VMEXIT, FS, GDTR, GIF, GS, GUEST_MODE, HALTED, IDTR, LDTR,
   MSR_CSTAR, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_PAT, MSR_SEV_STATUS, MSR_SFMASK, MSR_STAR, MSR_SYSENTER_CS, MSR_SYSENTER_EIP, MSR_SYSENTER_ESP,
   NESTED_PAGING, PC, RAX, RSP, SEG_BASE, SEG_TABLE_BASE, SEGMENT_STRIDE, SEGMENTS, SEV_ACTIVE, SHADOW, STEP_ARMED, TR, TSC_OFFSET, VMCB_PA,
 } from '../state/layout'
@@ -120,7 +120,7 @@ export function vmrun_instruction(s: usize, vmcb_pa: u64, rip: u64): u32 {
 function enter_guest(s: usize, vmcb_pa: u64, rip: u64, host: u32, paging: bool): u32 {
   const v = vmcb_pointer(s, vmcb_pa)
   if (!v) return raise_error(s, GP, 0)
-  if (!vmcb_legal(v, paging)) return refuse(s, v)
+  if (!vmcb_legal(v, paging)) return refuse(s, v, rip)
 
   save_host(s, rip)
   store<u64>(s, vmcb_pa, VMCB_PA)
@@ -138,12 +138,14 @@ function enter_guest(s: usize, vmcb_pa: u64, rip: u64, host: u32, paging: bool):
 }
 
 /** Nothing has been loaded: only the exit code tells, and GIF is clear as after any #VMEXIT. */
-function refuse(s: usize, v: usize): u32 {
+function refuse(s: usize, v: usize, rip: u64): u32 {
   store<i64>(v, VMEXIT_INVALID, VMCB_EXITCODE)
   store<u64>(v, 0, VMCB_EXITINFO1)
   store<u64>(v, 0, VMCB_EXITINFO2)
   store<u64>(v, 0, VMCB_EXITINTINFO)
   store<u32>(s, 0, GIF)
+  store<u64>(s, rip, PC)
+  store<u32>(s, EXIT_VMEXIT, EXIT_REASON)
   return R_EXIT
 }
 
