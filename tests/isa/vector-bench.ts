@@ -12,22 +12,30 @@ import * as L from '../../src/silicon/core/state/layout.js'
 const here = dirname(fileURLToPath(import.meta.url))
 const silicon = join(here, '../../src/silicon')
 
+/** While this word of the wasm memory is set, every access raises #PF. */
+const DENY = 0x2e0000
 /** memory.ts as docs/core.md gives it, without translation: a linear address is an address in the wasm memory. */
 const flatMemory = `
-export function read_hit(s: usize, la: u64, n: u32): usize { return <usize>la }
-export function write_hit(s: usize, la: u64, n: u32): usize { return <usize>la }
-export function load8(s: usize, la: u64): u64 { return load<u8>(<usize>la) }
-export function load16(s: usize, la: u64): u64 { return load<u16>(<usize>la) }
-export function load32(s: usize, la: u64): u64 { return load<u32>(<usize>la) }
-export function load64(s: usize, la: u64): u64 { return load<u64>(<usize>la) }
-export function store8(s: usize, la: u64, v: u64): void { store<u8>(<usize>la, <u8>v) }
-export function store16(s: usize, la: u64, v: u64): void { store<u16>(<usize>la, <u16>v) }
-export function store32(s: usize, la: u64, v: u64): void { store<u32>(<usize>la, <u32>v) }
-export function store64(s: usize, la: u64, v: u64): void { store<u64>(<usize>la, v) }
-export function load_bytes(s: usize, la: u64, to: usize, n: u32): bool { memory.copy(to, <usize>la, n); return true }
-export function store_bytes(s: usize, la: u64, from: usize, n: u32): bool { memory.copy(<usize>la, from, n); return true }
-export function probe_read(s: usize, la: u64, n: u32): bool { return true }
-export function probe_write(s: usize, la: u64, n: u32): bool { return true }
+import { raise_error } from './fault'
+function denied(s: usize): bool {
+  if (!load<u32>(${DENY})) return false
+  raise_error(s, 14, 0)
+  return true
+}
+export function read_hit(s: usize, la: u64, n: u32): usize { return load<u32>(${DENY}) ? 0 : <usize>la }
+export function write_hit(s: usize, la: u64, n: u32): usize { return load<u32>(${DENY}) ? 0 : <usize>la }
+export function load8(s: usize, la: u64): u64 { return denied(s) ? 0 : load<u8>(<usize>la) }
+export function load16(s: usize, la: u64): u64 { return denied(s) ? 0 : load<u16>(<usize>la) }
+export function load32(s: usize, la: u64): u64 { return denied(s) ? 0 : load<u32>(<usize>la) }
+export function load64(s: usize, la: u64): u64 { return denied(s) ? 0 : load<u64>(<usize>la) }
+export function store8(s: usize, la: u64, v: u64): void { if (!denied(s)) store<u8>(<usize>la, <u8>v) }
+export function store16(s: usize, la: u64, v: u64): void { if (!denied(s)) store<u16>(<usize>la, <u16>v) }
+export function store32(s: usize, la: u64, v: u64): void { if (!denied(s)) store<u32>(<usize>la, <u32>v) }
+export function store64(s: usize, la: u64, v: u64): void { if (!denied(s)) store<u64>(<usize>la, v) }
+export function load_bytes(s: usize, la: u64, to: usize, n: u32): bool { if (denied(s)) return false; memory.copy(to, <usize>la, n); return true }
+export function store_bytes(s: usize, la: u64, from: usize, n: u32): bool { if (denied(s)) return false; memory.copy(<usize>la, from, n); return true }
+export function probe_read(s: usize, la: u64, n: u32): bool { return !denied(s) }
+export function probe_write(s: usize, la: u64, n: u32): bool { return !denied(s) }
 `
 const flatFlags = `
 import { EFLAGS } from '../state/layout'
@@ -70,7 +78,21 @@ export function compileKernel(): Kernel {
     writeFileSync(join(kernel, 'flags.ts'), flatFlags)
     const asc = createRequire(import.meta.url).resolve('assemblyscript/bin/asc.js')
     const out = join(folder, 'kernel.wasm')
-    const options = ['--runtime', 'stub', '--importMemory', '--noAssert', '-O1', '--enable', 'simd', '--uncheckedBehavior', 'always', '--use', 'abort=', '--disableWarning', '112']
+    const options = [
+      '--runtime',
+      'stub',
+      '--importMemory',
+      '--noAssert',
+      '-O1',
+      '--enable',
+      'simd',
+      '--uncheckedBehavior',
+      'always',
+      '--use',
+      'abort=',
+      '--disableWarning',
+      '112',
+    ]
     execFileSync(process.execPath, [asc, join(kernel, 'vector.ts'), '-o', out, ...options], { stdio: ['ignore', 'ignore', 'inherit'] })
     const memory = new WebAssembly.Memory({ initial: 64 })
     const { vector } = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(out)), { env: { memory } }).exports
@@ -126,10 +148,23 @@ export interface Vec {
   readonly imm2: number
 }
 
+export interface Circumstances {
+  /** Every memory access faults. */
+  readonly deny?: boolean
+  readonly cr4?: number
+}
+
 /** Runs `vec` on our kernel from the state in `before` and returns the record after it. */
-export function runOnKernel(kernel: Kernel, vec: Vec, before: Uint8Array): Uint8Array {
+export function runOnKernel(
+  kernel: Kernel,
+  vec: Vec,
+  before: Uint8Array,
+  { deny = false, cr4 = OSXMMEXCPT }: Circumstances = {},
+): Uint8Array {
   loadState(kernel.memory, before)
   const m = kernel.memory
+  m.setUint32(DENY, deny ? 1 : 0, true)
+  m.setUint32(STATE + L.CR4, cr4, true)
   m.setUint8(RECORD + 2, vec.d)
   m.setUint8(RECORD + 3, vec.a)
   m.setUint8(RECORD + 4, vec.b)
@@ -148,14 +183,14 @@ function loadState(m: DataView, before: Uint8Array): void {
   GENERAL.forEach((n, i) => m.setBigUint64(STATE + 8 * n, from.getBigUint64(AT_GPR + 8 * i, true), true))
   m.setUint32(STATE + L.EFLAGS, from.getUint32(AT_FLAGS, true), true)
   m.setUint32(STATE + L.FAULT, 0, true)
-  m.setUint32(STATE + L.CR4, OSXMMEXCPT, true)
   m.setBigUint64(STATE + L.T0, BigInt(DATA + from.getUint32(AT_OFFSET, true)), true)
   m.setUint16(STATE + L.X87_CONTROL, from.getUint16(FX_CONTROL, true), true)
   m.setUint16(STATE + L.X87_STATUS, from.getUint16(FX_STATUS, true), true)
   m.setUint8(STATE + L.X87_TAGS, from.getUint8(FX_TAGS))
   m.setUint32(STATE + L.MXCSR, from.getUint32(FX_MXCSR, true), true)
   const top = (from.getUint16(FX_STATUS, true) >> 11) & 7
-  for (let i = 0; i < 8; i++) bytes.set(before.subarray(FX_ST + 16 * i, FX_ST + 16 * i + 16), STATE + L.X87_REGISTERS + 16 * ((top + i) & 7))
+  for (let i = 0; i < 8; i++)
+    bytes.set(before.subarray(FX_ST + 16 * i, FX_ST + 16 * i + 16), STATE + L.X87_REGISTERS + 16 * ((top + i) & 7))
   for (let i = 0; i < 16; i++) bytes.set(before.subarray(FX_XMM + 16 * i, FX_XMM + 16 * i + 16), STATE + L.XMM + L.XMM_STRIDE * i)
   bytes.set(before.subarray(AT_MEMORY, AT_MEMORY + 64), DATA)
 }

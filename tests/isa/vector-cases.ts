@@ -1,9 +1,22 @@
 // Makes test cases out of the rows of the opcode table: instruction bytes, the VEC record that the lowering would emit, and a state.
 
-import { Random } from './x87-bench.js'
 import * as V from '../../src/silicon/core/ir/vector-ids.js'
 import type { OpcodeRow } from '../../src/silicon/core/decode/row.js'
-import { AT_FLAGS, AT_GPR, AT_MEMORY, AT_OFFSET, FX_CONTROL, FX_MXCSR, FX_ST, FX_STATUS, FX_TAGS, FX_XMM, GENERAL, RECORD_BYTES, type Vec } from './vector-bench.js'
+import {
+  AT_FLAGS,
+  AT_GPR,
+  AT_MEMORY,
+  AT_OFFSET,
+  FX_CONTROL,
+  FX_MXCSR,
+  FX_ST,
+  FX_STATUS,
+  FX_TAGS,
+  FX_XMM,
+  GENERAL,
+  RECORD_BYTES,
+  type Vec,
+} from './vector-bench.js'
 
 /** A quick repeatable generator for bulk data (xorshift32, Marsaglia 2003). */
 export class Fast {
@@ -85,19 +98,72 @@ function laneKind(row: OpcodeRow): 'single' | 'double' | 'integer' {
 }
 
 function single(r: Fast): number {
-  const exponent = r.pick([0, 0, 1, 2, 126, 127, 128, 150, 158, 159, 190, 253, 254, 255, 255, r.below(256), r.below(256), 120 + r.below(50), 60 + r.below(10)])
-  const fraction = r.pick([0, 0, 1, 0x7fffff, 0x400000, 0x400001, 0x3fffff, r.below(1 << 23), r.below(1 << 23), r.below(1 << 23), r.below(16) << 19])
+  const exponent = r.pick([
+    0,
+    0,
+    1,
+    2,
+    126,
+    127,
+    128,
+    150,
+    158,
+    159,
+    190,
+    253,
+    254,
+    255,
+    255,
+    r.below(256),
+    r.below(256),
+    120 + r.below(50),
+    60 + r.below(10),
+  ])
+  const fraction = r.pick([
+    0,
+    0,
+    1,
+    0x7fffff,
+    0x400000,
+    0x400001,
+    0x3fffff,
+    r.below(1 << 23),
+    r.below(1 << 23),
+    r.below(1 << 23),
+    r.below(16) << 19,
+  ])
   return ((r.below(2) << 31) | (exponent << 23) | fraction) >>> 0
 }
 
 function double(r: Fast): readonly [number, number] {
-  const exponent = r.pick([0, 0, 1, 2, 1022, 1023, 1024, 1054, 1075, 1086, 2045, 2046, 2047, 2047, r.below(2048), 1000 + r.below(90), 870 + r.below(60), 1140 + r.below(20)])
+  const exponent = r.pick([
+    0,
+    0,
+    1,
+    2,
+    1022,
+    1023,
+    1024,
+    1054,
+    1075,
+    1086,
+    2045,
+    2046,
+    2047,
+    2047,
+    r.below(2048),
+    1000 + r.below(90),
+    870 + r.below(60),
+    1140 + r.below(20),
+  ])
   const high = r.pick([0, 0, 0xfffff, 0x80000, r.below(1 << 20), r.below(1 << 20), r.below(1 << 20)])
   const low = r.pick([0, 0, 1, 0xffffffff, r.u32(), r.u32(), r.u32() & 0xe0000000, (r.u32() & 0xe0000000) | 0x10000000])
   return [low, ((r.below(2) << 31) | (exponent << 20) | high) >>> 0]
 }
 
-const CORNERS = [0, 0xffffffff, 0x80808080, 0x7f7f7f7f, 0x80008000, 0x7fff7fff, 0x80000000, 0x7fffffff, 0x01010101, 0x00ff00ff, 0x7f80ff00, 0x8000]
+const CORNERS = [
+  0, 0xffffffff, 0x80808080, 0x7f7f7f7f, 0x80008000, 0x7fff7fff, 0x80000000, 0x7fffffff, 0x01010101, 0x00ff00ff, 0x7f80ff00, 0x8000,
+]
 
 function fill(v: DataView, at: number, bytes: number, kind: string, r: Fast): void {
   const shared = double(r)
@@ -215,7 +281,8 @@ export function makeCase(row: OpcodeRow, r: Fast): Case {
   if (id === V.V_LDMXCSR && r.below(8)) v.setUint32(AT_MEMORY + v.getUint32(AT_OFFSET, true), mxcsr(r), true)
   if (id === V.V_EXTRQ) placeField(v, FX_XMM + 16 * rmNumber, r)
   if (id === V.V_INSERTQ) placeField(v, FX_XMM + 16 * rmNumber + 8, r)
-  if (/^PS[RL]/.test(row.mnemonic) && r.below(4)) fill(v, memory ? AT_MEMORY + 16 : (rm?.[0] === 'W' ? FX_XMM : FX_ST) + 16 * (rmNumber & 15), 8, 'count', r)
+  if (/^PS[RL]/.test(row.mnemonic) && r.below(4))
+    fill(v, memory ? AT_MEMORY + 16 : (rm?.[0] === 'W' ? FX_XMM : FX_ST) + 16 * (rmNumber & 15), 8, 'count', r)
   const highByte = byteSource && !rex && !force && rmNumber >= 4
   return {
     row,
@@ -225,7 +292,7 @@ export function makeCase(row: OpcodeRow, r: Fast): Case {
       d: fieldOf(reg, regNumber | (idle & 4 ? 8 : 0)),
       a: memory ? 0xff : highByte ? 8 * (rmNumber - 4) + 1 : fieldOf(rm, rmNumber | (idle & 1 ? 8 : 0)),
       b: wide ? 8 : half ? 2 : 4,
-      imm2: immediates.length === 2 ? (immediates[0] as number) | ((immediates[1] as number) << 8) : (((immediates[0] ?? 0) << 24) >> 24),
+      imm2: immediates.length === 2 ? (immediates[0] as number) | ((immediates[1] as number) << 8) : ((immediates[0] ?? 0) << 24) >> 24,
     },
   }
 }
@@ -243,5 +310,3 @@ function fieldOf(operand: string | undefined, n: number): number {
   if (operand === undefined) return 0
   return 'GE'.includes(operand[0] as string) ? 8 * n : n
 }
-
-export { Random }

@@ -1,19 +1,39 @@
 // Every row of the MMX, SSE and crypto tables against the host CPU, bit for bit: registers, memory, MXCSR, flags, x87 tags and faults.
 
-import { ok } from 'node:assert/strict'
+import { ok, strictEqual } from 'node:assert/strict'
 import { test } from 'node:test'
 import { cryptoRows } from '../../src/silicon/core/decode/opcodes/crypto.js'
 import { mmxRows } from '../../src/silicon/core/decode/opcodes/mmx.js'
 import { sseRows } from '../../src/silicon/core/decode/opcodes/sse.js'
 import type { OpcodeRow } from '../../src/silicon/core/decode/row.js'
-import { compileKernel, FX_XMM, hostFeatures, noOracle, RECORD_BYTES, runOnHost, runOnKernel, same, visible } from './vector-bench.js'
+import {
+  AT_TRAP,
+  compileKernel,
+  FX_MXCSR,
+  FX_XMM,
+  hostFeatures,
+  noOracle,
+  RECORD_BYTES,
+  runOnHost,
+  runOnKernel,
+  same,
+  visible,
+} from './vector-bench.js'
 import { Fast, makeCase, type Case } from './vector-cases.js'
 
 const FEATURE_FLAGS: Readonly<Record<string, string>> = {
-  SSE4A: 'sse4a', AES: 'aes', PCLMUL: 'pclmulqdq', SHA: 'sha_ni', SSE3: 'pni', SSSE3: 'ssse3', SSE41: 'sse4_1', SSE42: 'sse4_2', CLFSH: 'clflushopt',
+  SSE4A: 'sse4a',
+  AES: 'aes',
+  PCLMUL: 'pclmulqdq',
+  SHA: 'sha_ni',
+  SSE3: 'pni',
+  SSSE3: 'ssse3',
+  SSE41: 'sse4_1',
+  SSE42: 'sse4_2',
+  CLFSH: 'clflushopt',
 }
 
-const casesPerRow = Number(process.env['CBIT_VECTOR_CASES'] ?? 60)
+const casesPerRow = Number(process.env['CBIT_VECTOR_CASES'] ?? 120)
 const seed = Number(process.env['CBIT_VECTOR_SEED'] ?? 0x5eed)
 const only = process.env['CBIT_VECTOR_ONLY']
 
@@ -21,11 +41,15 @@ function describe(c: Case, host: Uint8Array, ours: Uint8Array): string {
   const before = visible(c.record)
   const expected = visible(host)
   const found = visible(ours)
-  const lines = [`${c.row.mnemonic} [${c.row.encoding}] ${c.row.operands} bytes ${Buffer.from(c.record.subarray(0, 10)).toString('hex')} ${JSON.stringify(c.vec)}`]
+  const lines = [
+    `${c.row.mnemonic} [${c.row.encoding}] ${c.row.operands} bytes ${Buffer.from(c.record.subarray(0, 10)).toString('hex')} ${JSON.stringify(c.vec)}`,
+  ]
   for (const [name, value] of expected) {
     if (value !== found.get(name)) lines.push(`  ${name}: before ${before.get(name)} expected ${value} found ${found.get(name)}`)
   }
-  lines.push(`  mxcsr before ${before.get('mxcsr')}; ` + ['xmm0', 'xmm1', 'xmm2', 'xmm3', 'memory'].map((n) => `${n}=${before.get(n)}`).join(' '))
+  lines.push(
+    `  mxcsr before ${before.get('mxcsr')}; ` + ['xmm0', 'xmm1', 'xmm2', 'xmm3', 'memory'].map((n) => `${n}=${before.get(n)}`).join(' '),
+  )
   return lines.join('\n')
 }
 
@@ -51,11 +75,11 @@ function withNearEstimates(host: Uint8Array, ours: Uint8Array): Uint8Array {
   return ours
 }
 
+const kernel = compileKernel()
 const rows: readonly OpcodeRow[] = [...mmxRows, ...sseRows, ...cryptoRows].filter((row) => row.semantics.kind === 'vector')
 
 test('vector instructions agree with the host CPU', { skip: noOracle() }, (t) => {
   const features = hostFeatures()
-  const kernel = compileKernel()
   const random = new Fast(seed)
   const missing = new Set<string>()
   const tested = rows.filter((row) => {
@@ -79,4 +103,39 @@ test('vector instructions agree with the host CPU', { skip: noOracle() }, (t) =>
   t.diagnostic(`${cases.length} cases of ${tested.length} rows, seed ${seed}`)
   const report = [...failures].map(([row, list]) => `${list.length} of ${casesPerRow} cases of ${row.mnemonic} differ, e.g.\n${list[0]}`)
   ok(failures.size === 0, `${failures.size} rows differ\n${report.slice(0, Number(process.env['CBIT_VECTOR_SHOW'] ?? 12)).join('\n')}`)
+})
+
+test('a page fault leaves no trace', () => {
+  const random = new Fast(seed)
+  for (const row of rows) {
+    for (let i = 0; i < 12; i++) {
+      const c = makeCase(row, random)
+      if (c.vec.a !== 0xff) continue
+      const after = runOnKernel(kernel, c.vec, c.record, { deny: true })
+      const view = new DataView(after.buffer)
+      const trap = view.getUint32(AT_TRAP, true) - 1
+      ok(trap === 14 || trap === 13 || trap === 16, `${row.mnemonic} [${row.encoding}] ended with ${trap}`)
+      view.setUint32(AT_TRAP, 0, true)
+      ok(same(c.record, after), `${row.mnemonic} [${row.encoding}] changed state: ${describe(c, c.record, after)}`)
+    }
+  }
+})
+
+test('an unmasked exception is #XF with CR4.OSXMMEXCPT and #UD without', () => {
+  const divide = rows.find((row) => row.mnemonic === 'DIVSS') as OpcodeRow
+  const { record } = makeCase(divide, new Fast(seed))
+  const view = new DataView(record.buffer)
+  view.setUint32(FX_MXCSR, 0x1f80 & ~0x200, true)
+  view.setUint32(FX_XMM, 0x3f800000, true)
+  view.setUint32(FX_XMM + 16, 0, true)
+  const vec = { id: divide.semantics.kind === 'vector' ? divide.semantics.id : -1, d: 0, a: 1, b: 4, imm2: 0 }
+  for (const [cr4, vector] of [
+    [0x400, 19],
+    [0, 6],
+  ] as const) {
+    const after = new DataView(runOnKernel(kernel, vec, record, { cr4 }).buffer)
+    strictEqual(after.getUint32(AT_TRAP, true) - 1, vector)
+    strictEqual(after.getUint32(FX_XMM, true), 0x3f800000)
+    strictEqual(after.getUint32(FX_MXCSR, true) & 0x3f, 4)
+  }
 })
