@@ -46,7 +46,8 @@ function createChips(options: PcOptions, scheduler: Scheduler, interrupts: Inter
 }
 
 export function createPc(options: PcOptions): Pc {
-  if (!Number.isInteger(options.vcpus) || options.vcpus < 1 || options.vcpus > VCPUS_MAX) throw new RangeError(`a board has 1 to ${VCPUS_MAX} vCPUs`)
+  if (!Number.isInteger(options.vcpus) || options.vcpus < 1 || options.vcpus > VCPUS_MAX)
+    throw new RangeError(`a board has 1 to ${VCPUS_MAX} vCPUs`)
   const scheduler = new Scheduler(options.time)
   const interrupts = new InterruptRouter(options.vcpus, options.tscKHz, scheduler, (index) => options.events.wake(index))
   const pci = new PciBus()

@@ -5,6 +5,7 @@ import { MSI_BASE, MSI_BYTES } from '../../spec/pc/memory-map.js'
 import { messageOfMsi, type ApicMessage } from '../devices/apic-message.js'
 import { IoApic } from '../devices/ioapic.js'
 import { LocalApic } from '../devices/local-apic.js'
+import type { MessageSource } from '../devices/local-apic-connections.js'
 import { PicPair } from '../devices/pic8259.js'
 import { adoptState, copyState, type Stateful } from '../devices/state.js'
 import type { Scheduler } from '../devices/time.js'
@@ -50,7 +51,10 @@ export class InterruptRouter implements Stateful {
       this.pulled[wire] = level ? this.pulled[wire] | bit : this.pulled[wire] & ~bit
       this.ioapic.input(PCI_INTX_GSI_BASE + wire, this.pulled[wire] !== 0)
       const irq = PCI_INTX_ISA[wire]
-      this.pic.input(irq, PCI_INTX_ISA.some((shared, other) => shared === irq && this.pulled[other] !== 0))
+      this.pic.input(
+        irq,
+        PCI_INTX_ISA.some((shared, other) => shared === irq && this.pulled[other] !== 0),
+      )
     }
   }
 
@@ -88,11 +92,15 @@ export class InterruptRouter implements Stateful {
     return this.give(message, addressed)
   }
 
-  private interprocessor(message: ApicMessage, shorthand: number, source: LocalApic): void {
+  private interprocessor(message: ApicMessage, shorthand: number, source: MessageSource): void {
     if (shorthand === SELF) {
-      if (message.delivery === DELIVERY_FIXED) source.accept(message)
+      if (message.delivery === DELIVERY_FIXED) this.apics[source.id].accept(message)
     } else if (shorthand === ALL_WITH_SELF) this.give(message, this.apics)
-    else if (shorthand === ALL_BUT_SELF) this.give(message, this.apics.filter((apic) => apic !== source))
+    else if (shorthand === ALL_BUT_SELF)
+      this.give(
+        message,
+        this.apics.filter((apic) => apic.id !== source.id),
+      )
     else this.deliver(message)
   }
 

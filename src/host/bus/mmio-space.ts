@@ -25,8 +25,10 @@ export class MmioSpace {
   }
 
   read(gpa: number, size: number, vcpu: number): Halves {
-    if (gpa >= LOCAL_APIC_BASE && gpa < LOCAL_APIC_BASE + LOCAL_APIC_BYTES) return narrow(this.readApic(gpa - LOCAL_APIC_BASE, vcpu), gpa, size)
-    if (gpa >= IOAPIC_BASE && gpa < IOAPIC_BASE + IOAPIC_BYTES) return narrow(this.interrupts.ioapic.read((gpa - IOAPIC_BASE) & 0xfc), gpa, size)
+    if (gpa >= LOCAL_APIC_BASE && gpa < LOCAL_APIC_BASE + LOCAL_APIC_BYTES)
+      return narrow(this.readApic(gpa - LOCAL_APIC_BASE, vcpu), gpa, size)
+    if (gpa >= IOAPIC_BASE && gpa < IOAPIC_BASE + IOAPIC_BYTES)
+      return narrow(this.interrupts.ioapic.read((gpa - IOAPIC_BASE) & 0xfc), gpa, size)
     if (size === 8) return { lo: this.readWord(gpa, 4), hi: this.readWord(gpa + 4, 4) }
     return { lo: this.readWord(gpa, size), hi: 0 }
   }

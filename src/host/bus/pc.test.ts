@@ -372,7 +372,12 @@ test('PCI: bridges are found, absent functions read all ones', () => {
 
 test('fw_cfg: signature, directory, a file by port and by DMA', () => {
   const content = Uint8Array.from({ length: 100 }, (_, i) => i)
-  const board = boardUnderTest({ fwCfgFiles: new Map([['opt/b', content], ['etc/a', new Uint8Array(3)]]) })
+  const board = boardUnderTest({
+    fwCfgFiles: new Map([
+      ['opt/b', content],
+      ['etc/a', new Uint8Array(3)],
+    ]),
+  })
   const { pc, ram } = board
   const bytes = (key: number, count: number): number[] => {
     pc.ports.write(0x510, 2, key)

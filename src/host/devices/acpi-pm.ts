@@ -5,7 +5,8 @@ import type { Scheduler, Timer } from './time.js'
 import type { PortDevice, Wire } from './wire.js'
 
 const NS_PER_TICK = 1e9 / P.PM_TIMER_HZ
-const EVENTS_EMULATED = P.PM1_STS_TIMER | P.PM1_STS_GLOBAL | P.PM1_STS_POWER_BUTTON | P.PM1_STS_SLEEP_BUTTON | P.PM1_STS_RTC | P.PM1_STS_WAKE
+const EVENTS_EMULATED =
+  P.PM1_STS_TIMER | P.PM1_STS_GLOBAL | P.PM1_STS_POWER_BUTTON | P.PM1_STS_SLEEP_BUTTON | P.PM1_STS_RTC | P.PM1_STS_WAKE
 /** TMR_STS is set each time bit 31 of the counter changes. */
 const HALF_TURN_TICKS = 2 ** 31
 
@@ -46,10 +47,14 @@ export class AcpiPm implements Stateful, PortDevice {
 
   /** Registers are words: a byte write leaves the other byte as it is (for status bits: writes zeros there). */
   writePort(offset: number, size: number, value: number): void {
-    for (let i = 0; i < size; ) {
+    for (let i = 0; i < size;) {
       const at = offset + i
       const whole = (at & 1) === 0 && i + 1 < size
-      this.writeWord(at & ~1, whole ? (value >>> (8 * i)) & 0xffff : ((value >>> (8 * i)) & 0xff) << (8 * (at & 1)), whole ? 0xffff : 0xff << (8 * (at & 1)))
+      this.writeWord(
+        at & ~1,
+        whole ? (value >>> (8 * i)) & 0xffff : ((value >>> (8 * i)) & 0xff) << (8 * (at & 1)),
+        whole ? 0xffff : 0xff << (8 * (at & 1)),
+      )
       i += whole ? 2 : 1
     }
     this.update()

@@ -18,7 +18,9 @@ export function civilTime(epochSeconds: number): CivilTime {
   const shifted = days + 719_468
   const era = Math.floor(shifted / 146_097)
   const dayOfEra = shifted - era * 146_097
-  const yearOfEra = Math.floor((dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365)
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
+  )
   const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
   const shiftedMonth = Math.floor((5 * dayOfYear + 2) / 153)
   const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
@@ -36,7 +38,7 @@ export function civilTime(epochSeconds: number): CivilTime {
 /** Fields out of range carry over, so any guest nonsense is some moment. */
 export function epochSeconds(time: Omit<CivilTime, 'weekday'>): number {
   const monthIndex = time.month - 1
-  const year = time.year + Math.floor(monthIndex / 12) - ((((monthIndex % 12) + 12) % 12) < 2 ? 1 : 0)
+  const year = time.year + Math.floor(monthIndex / 12) - (((monthIndex % 12) + 12) % 12 < 2 ? 1 : 0)
   const shiftedMonth = ((((monthIndex % 12) + 12) % 12) + 10) % 12
   const era = Math.floor(year / 400)
   const yearOfEra = year - era * 400

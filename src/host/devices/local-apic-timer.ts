@@ -9,7 +9,16 @@ import { adoptState, copyState } from './state.js'
 
 const NS_PER_CLOCK = 1e9 / APIC_BUS_HZ
 
-const initialState = () => ({ initialCount: 0, divide: 0, startNs: 0, running: false, deadlineLo: 0, deadlineHi: 0, tscAtZero: 0, lvt: LVT_MASKED })
+const initialState = () => ({
+  initialCount: 0,
+  divide: 0,
+  startNs: 0,
+  running: false,
+  deadlineLo: 0,
+  deadlineHi: 0,
+  tscAtZero: 0,
+  lvt: LVT_MASKED,
+})
 
 export class LocalApicTimer {
   // connections

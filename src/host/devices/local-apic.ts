@@ -5,30 +5,13 @@
  * APIC_BASE moves between three modes (16.3.1, 16.9):  disabled ⇄ xAPIC → x2APIC → disabled.  All other moves are #GP.
  */
 import * as A from '../../spec/pc/local-apic.js'
+import { has, highest, put } from './apic-vectors.js'
+import type { LocalApicConnections } from './local-apic-connections.js'
 import { addresses, x2LogicalId, type ApicMessage } from './apic-message.js'
 import type { Halves } from './halves.js'
 import { LOCAL_APIC_BASE } from '../../spec/pc/memory-map.js'
 import { LocalApicTimer } from './local-apic-timer.js'
 import { adoptState, copyState } from './state.js'
-import type { Scheduler } from './time.js'
-
-/** The 8259 pair as LINT0 sees it. */
-export interface LegacyInterrupts {
-  readonly pending: boolean
-  /** The vector that an acknowledge would give now. */
-  peek(): number
-  acknowledge(): number
-}
-
-export interface LocalApicConnections {
-  readonly scheduler: Scheduler
-  readonly legacy: LegacyInterrupts
-  /** Sends to every local APIC that the message or shorthand addresses. */
-  send(message: ApicMessage, shorthand: number, source: LocalApic): void
-  /** A level-triggered vector ended: I/O APICs look for it. */
-  endOfInterrupt(vector: number): void
-  wake(): void
-}
 
 const LVT_TIMER = 0
 const LVT_LINT0 = 3
@@ -36,21 +19,6 @@ const LVT_LINT1 = 4
 const LVT_ERROR = 5
 /** Writable bits of the LVT entries: timer, thermal, performance, LINT0, LINT1, error. */
 const LVT_WRITABLE = [0x7_00ff, 0x1_07ff, 0x1_07ff, 0x1_a7ff, 0x1_a7ff, 0x1_00ff] as const
-
-/** Highest set bit of a 256-bit set, or -1. */
-function highest(bits: Uint32Array): number {
-  for (let word = 7; word >= 0; word--) if (bits[word] !== 0) return word * 32 + 31 - Math.clz32(bits[word])
-  return -1
-}
-
-function has(bits: Uint32Array, vector: number): boolean {
-  return ((bits[vector >>> 5] >>> (vector & 31)) & 1) !== 0
-}
-
-function put(bits: Uint32Array, vector: number, value: boolean): void {
-  if (value) bits[vector >>> 5] |= 1 << (vector & 31)
-  else bits[vector >>> 5] &= ~(1 << (vector & 31))
-}
 
 const initialState = () => ({
   base: A.APIC_BASE_ENABLE,
@@ -475,7 +443,11 @@ export class LocalApic {
     if (vector < 16 && delivery <= A.DELIVERY_LOWEST) return this.error(A.ESR_SEND_ILLEGAL)
     const destination = this.x2apic ? high >>> 0 : high >>> 24
     // An IPI of fixed type is edge triggered whatever bit 15 says.
-    this.to.send({ destination, logical: (low & 0x800) !== 0, delivery, vector, levelTriggered: false, wide: this.x2apic }, (low >>> 18) & 3, this)
+    this.to.send(
+      { destination, logical: (low & 0x800) !== 0, delivery, vector, levelTriggered: false, wide: this.x2apic },
+      (low >>> 18) & 3,
+      this,
+    )
   }
 
   private sendSelf(vector: number): void {
@@ -524,4 +496,3 @@ export class LocalApic {
     this.timer.restore(saved.timer, `${where}.timer`)
   }
 }
-

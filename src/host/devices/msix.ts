@@ -23,6 +23,7 @@ export class Msix implements BarDevice, Stateful {
     // connections
     private readonly pci: PciFunction,
     private readonly send: (address: number, data: number) => void,
+    private readonly switched: () => void,
   ) {
     this.state = { table: new Uint32Array(4 * vectors), pending: new Uint32Array(2) }
     for (let v = 0; v < vectors; v++) this.state.table[4 * v + 3] = MASKED
@@ -87,5 +88,6 @@ export class Msix implements BarDevice, Stateful {
 
   private flush(): void {
     for (let vector = 0; vector < this.vectors; vector++) this.deliver(vector)
+    this.switched()
   }
 }

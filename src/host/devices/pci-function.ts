@@ -111,7 +111,8 @@ export class PciFunction implements Stateful {
       const mask = this.writable[offset + i]
       this.config[offset + i] = (this.config[offset + i] & ~mask) | ((value >>> (8 * i)) & mask)
     }
-    for (const listener of this.listeners) if (offset < listener.offset + listener.length && listener.offset < offset + size) listener.written()
+    for (const listener of this.listeners)
+      if (offset < listener.offset + listener.length && listener.offset < offset + size) listener.written()
   }
 
   get mastersBus(): boolean {

@@ -1,5 +1,5 @@
 /** Intel 8259A interrupt controllers, the PC's pair (data sheet 231468; ELCR from 82371AB/ICH9). */
-import type { LegacyInterrupts } from './local-apic.js'
+import type { LegacyInterrupts } from './local-apic-connections.js'
 import { adoptState, copyState, type Stateful } from './state.js'
 import type { Wire } from './wire.js'
 

@@ -42,7 +42,9 @@ function fromBcd(value: number): number {
 }
 
 function toBcd(value: number): number {
-  return (Math.floor(value / 1000) % 10 << 12) | (Math.floor(value / 100) % 10 << 8) | (Math.floor(value / 10) % 10 << 4) | value % 10
+  return (
+    ((Math.floor(value / 1000) % 10) << 12) | ((Math.floor(value / 100) % 10) << 8) | ((Math.floor(value / 10) % 10) << 4) | (value % 10)
+  )
 }
 
 export class Pit8254 implements Stateful {

@@ -137,7 +137,7 @@ export class Rtc implements Stateful {
   // ---- time of day -----------------------------------------------------------------------------------------------
 
   private encode(value: number): number {
-    return this.state.cmos[R.RTC_B] & R.RTC_B_BINARY ? value & 0xff : (((Math.floor(value / 10) % 10) << 4) | value % 10) & 0xff
+    return this.state.cmos[R.RTC_B] & R.RTC_B_BINARY ? value & 0xff : (((Math.floor(value / 10) % 10) << 4) | (value % 10)) & 0xff
   }
 
   private decode(value: number): number {

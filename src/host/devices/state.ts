@@ -39,7 +39,9 @@ export function adoptState<T>(template: T, value: unknown, where: string): T {
   } else if (typeof template === 'object' && template !== null) {
     if (typeof value === 'object' && value !== null && !isTyped(value)) {
       const given = value as Record<string, unknown>
-      return Object.fromEntries(Object.entries(template).map(([key, item]) => [key, adoptState<unknown>(item, given[key], `${where}.${key}`)])) as T
+      return Object.fromEntries(
+        Object.entries(template).map(([key, item]) => [key, adoptState<unknown>(item, given[key], `${where}.${key}`)]),
+      ) as T
     }
   } else if (typeof value === typeof template && !Number.isNaN(value)) {
     return value as T

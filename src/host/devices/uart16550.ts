@@ -132,7 +132,8 @@ export class Uart16550 implements Stateful {
 
   restore(value: unknown, where: string): void {
     const state = adoptState(this.state, value, where)
-    if (state.fifoCount > FIFO_BYTES || state.queueCount > UART_INPUT_BYTES_MAX) throw new Error(`${where}: the saved state does not fit this machine`)
+    if (state.fifoCount > FIFO_BYTES || state.queueCount > UART_INPUT_BYTES_MAX)
+      throw new Error(`${where}: the saved state does not fit this machine`)
     this.state = state
   }
 

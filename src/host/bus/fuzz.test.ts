@@ -1,0 +1,228 @@
+/**
+ * A guest that writes nonsense to every device: random accesses, random time steps, random RAM. Nothing throws, timers that are due
+ * fire, the saved state does not grow, and a board restored from a save answers as the first.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { boardUnderTest, type BoardUnderTest } from './board-under-test.js'
+import type { BlockBackend, MmioSize, PortSize } from './index.js'
+
+type Step =
+  | { readonly kind: 'in' | 'out'; readonly port: number; readonly size: PortSize; readonly value: number }
+  | { readonly kind: 'load' | 'store'; readonly gpa: number; readonly size: MmioSize; readonly value: number; readonly vcpu: number }
+  | { readonly kind: 'rdmsr' | 'wrmsr'; readonly msr: number; readonly value: number; readonly vcpu: number }
+  | { readonly kind: 'time'; readonly ns: number }
+  | { readonly kind: 'ram'; readonly at: number; readonly value: number }
+  | { readonly kind: 'take'; readonly vcpu: number }
+  | { readonly kind: 'type'; readonly count: number }
+
+const ports = fc.oneof(
+  fc.integer({ min: 0, max: 0xffff }),
+  fc.constantFrom(
+    ...[0x20, 0x21, 0xa0, 0xa1, 0x40, 0x41, 0x42, 0x43, 0x60, 0x61, 0x64, 0x70, 0x71, 0x80, 0x92, 0xb2, 0xf4, 0x402],
+    ...[0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff, 0x4d0, 0x510, 0x511, 0x514, 0x518],
+    ...[0x600, 0x602, 0x604, 0x608, 0x620, 0x628, 0xcf8, 0xcf9, 0xcfc, 0xcfe],
+  ),
+)
+
+/** The places where something stands, with a bias to their first registers. */
+const gpas = fc
+  .tuple(
+    fc.constantFrom(
+      0xfee0_0000,
+      0xfec0_0000,
+      0xe000_0000,
+      0xe000_8000,
+      0xe001_0000,
+      0xe001_8000,
+      0xc000_0000,
+      0xc000_4000,
+      0xc000_8000,
+      0xc000_c000,
+      0xfff0_0000,
+    ),
+    fc.constantFrom(0, 0x1000, 0x2000, 0x3000),
+    fc.integer({ min: 0, max: 0x3ff }),
+    fc.boolean(),
+  )
+  .map(([base, region, offset, aligned]) => base + region + (aligned ? offset & ~3 : offset))
+
+const values = fc.oneof(
+  fc.integer({ min: 0, max: 0xffff_ffff }),
+  fc.constantFrom(0, 1, 2, 3, 11, 15, 0xff, 0x1ff, 0x100, 0xffff, 0xffff_ffff),
+)
+const vcpu = fc.integer({ min: 0, max: 1 })
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({
+    kind: fc.constantFrom('in' as const, 'out' as const),
+    port: ports,
+    size: fc.constantFrom(1 as const, 2 as const, 4 as const),
+    value: values,
+  }),
+  fc.record({
+    kind: fc.constantFrom('load' as const, 'store' as const),
+    gpa: gpas,
+    size: fc.constantFrom(1 as const, 2 as const, 4 as const, 8 as const),
+    value: values,
+    vcpu,
+  }),
+  fc.record({
+    kind: fc.constantFrom('rdmsr' as const, 'wrmsr' as const),
+    msr: fc.oneof(fc.constantFrom(0x1b, 0x6e0, 0x830, 0x832, 0x838), fc.integer({ min: 0x800, max: 0x8ff })),
+    value: values,
+    vcpu,
+  }),
+  fc.record({
+    kind: fc.constant('time' as const),
+    ns: fc.oneof(fc.integer({ min: 0, max: 100_000 }), fc.integer({ min: 0, max: 2 ** 47 })),
+  }),
+  fc.record({ kind: fc.constant('ram' as const), at: fc.integer({ min: 0, max: 0xffc }), value: values }),
+  fc.record({ kind: fc.constant('take' as const), vcpu }),
+  fc.record({ kind: fc.constant('type' as const), count: fc.integer({ min: 0, max: 5000 }) }),
+)
+
+const disk: BlockBackend = {
+  sectors: 64,
+  readOnly: false,
+  id: 'fuzz',
+  read: (_, count) => new Uint8Array(count * 512),
+  write: () => true,
+  flush: () => true,
+}
+
+function newBoard(): BoardUnderTest {
+  return boardUnderTest({
+    debugOutput: () => undefined,
+    fwCfgFiles: new Map([['etc/fuzz', new Uint8Array(1000)]]),
+    virtio: { entropy: { fill: (target) => void target.fill(1) }, console: { output: () => undefined }, blocks: [disk] },
+  })
+}
+
+/** What the step lets the guest see. */
+function perform(board: BoardUnderTest, action: Step): unknown {
+  const { pc } = board
+  switch (action.kind) {
+    case 'in':
+      return pc.ports.read(action.port, action.size)
+    case 'out':
+      return pc.ports.write(action.port, action.size, action.value)
+    case 'load':
+      return pc.mmio.read(action.gpa, action.size, action.vcpu)
+    case 'store':
+      return pc.mmio.write(action.gpa, action.size, action.value, action.value, action.vcpu)
+    case 'rdmsr':
+      return pc.apics[action.vcpu].readMsr(action.msr)
+    case 'wrmsr':
+      return pc.apics[action.vcpu].writeMsr(action.msr, action.value, action.msr === 0x1b ? 0 : action.value & 1)
+    case 'time':
+      board.setTimeNs(board.timeNs() + action.ns)
+      return undefined
+    case 'ram':
+      new DataView(board.ram.buffer).setUint32(action.at, action.value, true)
+      return undefined
+    case 'take':
+      return [
+        pc.apics[action.vcpu].acknowledge(),
+        pc.apics[action.vcpu].takeNmi(),
+        pc.apics[action.vcpu].takeInit(),
+        pc.apics[action.vcpu].takeSipi(),
+      ]
+    case 'type':
+      return [pc.serial.input(new Uint8Array(action.count)), pc.virtioConsole?.input(new Uint8Array(action.count))]
+  }
+}
+
+function stateBytes(value: unknown): number {
+  if (ArrayBuffer.isView(value)) return value.byteLength
+  if (typeof value === 'object' && value !== null) return Object.values(value).reduce((sum: number, item) => sum + stateBytes(item), 0)
+  return 8
+}
+
+function isValue(value: unknown, size: number): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** (8 * size)
+}
+
+test('nothing a guest does throws, and every answer is a value of its size', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+      const board = newBoard()
+      const before = stateBytes(board.pc.save())
+      for (const action of steps) {
+        const result = perform(board, action)
+        if (action.kind === 'in') assert.ok(isValue(result, action.size), `port ${action.port} gave ${String(result)}`)
+        if (action.kind === 'load') {
+          const { lo, hi } = result as { lo: number; hi: number }
+          assert.ok(isValue(lo, Math.min(4, action.size)) && isValue(hi, 4), `${action.gpa.toString(16)} gave ${lo} ${hi}`)
+        }
+        board.pc.advance()
+        assert.ok(board.pc.nextDeadlineNs() > board.timeNs(), 'what is due has fired')
+        for (const apic of board.pc.apics) assert.ok(apic.pendingVector() >= -1 && apic.pendingVector() <= 255)
+      }
+      // The saved timers are a record of those that run: a few numbers.
+      assert.ok(stateBytes(board.pc.save()) <= before + 200)
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('a board restored from a save goes on as the first', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 150 }), fc.array(step, { maxLength: 60 }), (first, then) => {
+      const one = newBoard()
+      for (const action of first) perform(one, action)
+      const two = newBoard()
+      two.setTimeNs(one.timeNs())
+      two.ram.set(one.ram)
+      two.pc.restore(structuredClone(one.pc.save()))
+      for (const action of then) assert.deepEqual(perform(two, action), perform(one, action))
+      assert.deepEqual(two.pc.save(), one.pc.save())
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('a virtio driver gone mad: live queues over random rings', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 3 }),
+      fc.uint8Array({ minLength: 4096, maxLength: 4096 }),
+      fc.array(values, { maxLength: 20 }),
+      (slot, rings, rest) => {
+        const board = newBoard()
+        const at = 0xc000_0000 + slot * 0x8000
+        const set = (offset: number, size: MmioSize, value: number): void => board.pc.mmio.write(at + offset, size, value, 0, 0)
+        board.ram.set(rings)
+        // High address halves are zero more often than chance gives, so that some descriptors reach RAM.
+        const view = new DataView(board.ram.buffer)
+        for (let i = 0; i < 64; i++) {
+          view.setUint32(16 * i, view.getUint32(16 * i, true) & 0xf_ffff, true)
+          view.setUint32(16 * i + 4, 0)
+          view.setUint32(16 * i + 8, view.getUint32(16 * i + 8, true) & 0x3fff, true)
+          view.setUint16(16 * i + 14, view.getUint16(16 * i + 14, true) & 63, true)
+        }
+        view.setUint16(0x802, rings[0x802] & 31, true)
+        for (const [offset, size, value] of [
+          [0x14, 1, 3],
+          [8, 4, 1],
+          [0xc, 4, 1],
+          [0x14, 1, 11],
+          [0x18, 2, 64],
+          [0x20, 8, 0],
+          [0x28, 8, 0x800],
+          [0x30, 8, 0xa00],
+          [0x1c, 2, 1],
+          [0x14, 1, 15],
+        ] as const) {
+          set(offset, size, value)
+        }
+        for (const value of rest) {
+          set(0x3000, 2, 0)
+          view.setUint16(0x802, view.getUint16(0x802, true) + (value & 3), true)
+        }
+        assert.ok(board.pc.mmio.read(at + 0x14, 1, 0).lo <= 0xff)
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
