@@ -2,6 +2,7 @@
 
 import { basename } from 'node:path'
 import { ImageError, isMultiboot, linuxImage, multibootImage, type GuestImage } from '../../guest/index.js'
+import { HostResourceError } from '../../host/hypervisor/index.js'
 import { exitCodes } from './ending.js'
 import { CliError } from './errors.js'
 
@@ -32,6 +33,7 @@ export function explained<T>(kernelName: string, action: () => T): T {
   try {
     return action()
   } catch (error) {
+    if (error instanceof HostResourceError) throw new CliError(`the VM cannot be made: ${error.message}`, undefined, exitCodes.usage)
     if (error instanceof ImageError) throw new CliError(`cannot boot '${kernelName}': ${error.message}`, adviceFor(error), exitCodes.usage)
     throw error
   }

@@ -33,14 +33,12 @@ export class ConsoleWatch {
     return this.finished
   }
 
-  /** Takes in output. Bytes are looked at as Latin-1, so that none can break the search. */
-  feed(bytes: Uint8Array): void {
-    for (const byte of bytes) {
-      this.window += String.fromCharCode(byte)
-      if (byte === 0x0a || byte === 0x0d) this.lookForPanic()
-    }
+  /** Takes in a byte of output. It is looked at as Latin-1, so that none can break the search. */
+  feed(byte: number): void {
+    this.window += String.fromCharCode(byte)
+    if (byte === 0x0a || byte === 0x0d) this.lookForPanic()
     if (this.window.length > 2 * windowCharactersMax) this.window = this.window.slice(-windowCharactersMax)
-    this.offer()
+    if (this.waiting) this.offer()
   }
 
   /** Resolves when `pattern` appears in output after this call; rejects when the guest ends first. */

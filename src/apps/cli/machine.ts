@@ -1,7 +1,14 @@
-// The machine as the CLI drives it, and its composition from the parties' parts.
+// The machine as the CLI drives it, and its composition from the parties' parts: vendor, board, chip, host, guest.
 
+import { createBoard, Dram, realEntropy, seededEntropy, VirtualClock } from '../../board/index.js'
 import type { GuestImage } from '../../guest/index.js'
-import type { ExitReport } from '../../host/hypervisor/exit-report.js'
+import { createVm, HostMachine, nodeHostLoop, type ExitReport, type Vm } from '../../host/hypervisor/index.js'
+import { SevError } from '../../host/sev-driver/index.js'
+import { createSoc } from '../../silicon/soc.js'
+import { SevPolicy } from '../../spec/sev/policy.js'
+import { fuseChip } from '../../vendor/index.js'
+import { explained } from './boot-image.js'
+import { chipKernels } from './chip-kernels.js'
 
 export type SevMode = 'none' | 'sev'
 
@@ -14,10 +21,8 @@ export interface MachineOptions {
   readonly seed: number | undefined
   /** Whether the guest's policy lets the host ask the secure processor for plaintext. */
   readonly debugAllowed: boolean
-  /** Bytes that the guest sends over its serial port. */
-  readonly onConsole: (bytes: Uint8Array) => void
-  /** The serial port takes input again after it had refused some. */
-  readonly onInputSpace: () => void
+  /** A byte that the guest sends over its serial port. */
+  readonly onConsole: (byte: number) => void
 }
 
 export interface Machine {
@@ -31,16 +36,78 @@ export interface Machine {
   run(): Promise<ExitReport>
   /** Ends the run soon; `run` then resolves with the reason `stopped`. */
   stop(): void
-  /** Bytes for the guest's serial port; returns how many were taken. */
+  /** Bytes for the guest's serial port; returns how many were taken. The rest is to be offered again. */
   input(bytes: Uint8Array): number
+  /** No more input will come. */
+  inputEnded(): void
   /** Retired guest instructions so far. */
   instructions(): number
+  /** Exits of the guest by their code. */
+  exits(): ReadonlyMap<number, number>
   /** What the memory bus carries. Throws RangeError outside DRAM. */
   readDram(spa: number, length: number): Uint8Array
-  /** The guest's plaintext by the secure processor's DBG_DECRYPT, or the status by which it refuses. */
+  /** The guest's plaintext by the secure processor's DBG_DECRYPT, or why there is none. */
   readGuest(gpa: number, length: number): Uint8Array | { readonly refused: string }
 }
 
-export function createMachine(_options: MachineOptions): Machine {
-  throw new Error('the chip is not joined to the program yet')
+/** DRAM beside the guest's: nested tables, VMCB, scratch pages, and alignment. */
+const hostBytes = 64 << 20
+
+export function createMachine(options: MachineOptions): Machine {
+  const { seed, sev, memoryBytes, image } = options
+  const fuses = fuseChip(seed === undefined ? realEntropy() : seededEntropy(seed, 'vendor'))
+  const board = createBoard({ fuses, seed })
+  const soc = createSoc({ board, kernels: chipKernels(), dramBytes: memoryBytes + hostBytes })
+  const dram = new Dram(soc.dram)
+  soc.attachDram(dram)
+  const host = new HostMachine(soc.host)
+  if (board.clock instanceof VirtualClock) board.clock.follow(() => soc.host.cores.reduce((sum, core) => sum + core.instructionsRetired, 0))
+  const vm = explained(options.imageName, () => {
+    const created = createVm(host, {
+      memoryBytes,
+      sev,
+      policy: options.debugAllowed ? 0 : SevPolicy.NODBG,
+      image,
+      time: seed === undefined ? 'real' : 'virtual',
+      clock: board.clock,
+      loop: nodeHostLoop,
+      onSerialOutput: options.onConsole,
+      virtio: { entropy: board.entropy },
+    })
+    created.launch()
+    return created
+  })
+  return {
+    description: image.description,
+    sev,
+    memoryBytes,
+    dramBytes: dram.size,
+    ramBase: vm.memory.base,
+    run: () => vm.run(),
+    stop: () => vm.stop('stopped from outside'),
+    input: (bytes) => input(vm, bytes, seed !== undefined),
+    inputEnded: () => vm.serialInputEnded(),
+    instructions: () => vm.statistics().instructions,
+    exits: () => vm.statistics().exits,
+    readDram: (spa, length) => dram.dump(spa, length),
+    readGuest: (gpa, length) => readGuest(vm, gpa, length),
+  }
+}
+
+/** A repeatable run takes all at once, so that what the guest gets depends on the guest alone. */
+function input(vm: Vm, bytes: Uint8Array, all: boolean): number {
+  const taken = all ? bytes.length : Math.min(bytes.length, vm.pc.serial.freeInput())
+  if (taken > 0) vm.serialInput(bytes.subarray(0, taken))
+  return taken
+}
+
+function readGuest(vm: Vm, gpa: number, length: number): Uint8Array | { readonly refused: string } {
+  try {
+    return vm.debugRead(gpa, length) ?? { refused: `the guest has no memory at 0x${gpa.toString(16)}` }
+  } catch (error) {
+    if (!(error instanceof SevError)) throw error
+    const reason =
+      error.statusName === 'POLICY_FAILURE' ? "the guest's policy forbids debugging (start it with --allow-debug)" : error.message
+    return { refused: `the secure processor refuses: ${reason}` }
+  }
 }

@@ -1,7 +1,7 @@
 // One run of a machine with a console: from power-on to its ending.
 
 import { createHash } from 'node:crypto'
-import type { ExitReport } from '../../host/hypervisor/exit-report.js'
+import type { ExitReport } from '../../host/hypervisor/index.js'
 import { ConsoleWatch } from './console-watch.js'
 import { serveControl, type ControlServer } from './control/server.js'
 import { socketNames } from './control/sockets.js'
@@ -9,7 +9,7 @@ import type { Ending } from './ending.js'
 import { createMachine, type Machine, type MachineOptions } from './machine.js'
 import type { Console } from './terminal/console.js'
 
-export interface SessionOptions extends Omit<MachineOptions, 'onConsole' | 'onInputSpace'> {
+export interface SessionOptions extends Omit<MachineOptions, 'onConsole'> {
   readonly console: Console
   /** Name of the VM for `cbit dram`. */
   readonly name: string | undefined
@@ -35,13 +35,12 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
   const watch = new ConsoleWatch()
   const machine = createMachine({
     ...machineOptions,
-    onConsole(bytes) {
-      console.write(bytes)
-      watch.feed(bytes)
+    onConsole(byte) {
+      console.write(byte)
+      watch.feed(byte)
       // The kernel has said that nothing follows: with panic=0 it would spin for ever.
       if (watch.panicFinished) machine.stop()
     },
-    onInputSpace: () => console.pump(),
   })
   const name = wantedName ?? freeName()
   const control = await openControl(machine, name, console)

@@ -3,8 +3,9 @@ import type { Command } from 'commander'
 import { bootFiles } from '../boot-files.js'
 import { describeEnding, exitCodeOf, exitCodes } from '../ending.js'
 import { CliError } from '../errors.js'
-import { formatRegisters } from '../../../host/hypervisor/exit-report.js'
-import type { SevMode } from '../machine.js'
+import { formatRegisters } from '../../../host/hypervisor/index.js'
+import * as exitCodeNames from '../../../spec/svm/exit-codes.js'
+import type { Machine, SevMode } from '../machine.js'
 import { formatBytes, parseBytes, parseCount } from '../quantities.js'
 import { dramHash, runSession, type SessionResult } from '../session.js'
 import { Console } from '../terminal/console.js'
@@ -90,8 +91,12 @@ async function run(flags: RunFlags): Promise<void> {
 export function memorySize(text: string): number {
   const bytes = parseBytes(text, '--memory')
   const mib = 1 << 20
-  if (bytes < 64 * mib || bytes > 3072 * mib || bytes % mib !== 0) {
-    throw new CliError(`a guest cannot have ${formatBytes(bytes)} of memory`, 'give --memory from 64M to 3G, in whole MiB', exitCodes.usage)
+  if (bytes < 64 * mib || bytes > 3072 * mib || bytes % (2 * mib) !== 0) {
+    throw new CliError(
+      `a guest cannot have ${formatBytes(bytes)} of memory`,
+      'give --memory from 64M to 3G, in steps of 2 MiB',
+      exitCodes.usage,
+    )
   }
   return bytes
 }
@@ -109,11 +114,23 @@ function finish(result: SessionResult, flags: RunFlags): void {
   process.exitCode = exitCodeOf(ending)
 }
 
-function statistics({ report, elapsedMs }: SessionResult, dram: string): string {
+const exitsShownMax = 8
+
+/** The commonest exits: how often, and the name that the manual gives their code. */
+function exitCounts(machine: Machine): string {
+  const names = new Map(
+    Object.entries(exitCodeNames).flatMap(([name, code]) => (typeof code === 'number' ? [[code, name.replace('VMEXIT_', '')]] : [])),
+  )
+  const counts = [...machine.exits()].sort((a, b) => b[1] - a[1]).slice(0, exitsShownMax)
+  return counts.map(([code, count]) => `${names.get(code) ?? `0x${code.toString(16)}`} ${count}`).join(', ')
+}
+
+function statistics({ report, elapsedMs, machine }: SessionResult, dram: string): string {
   const perSecond = report.instructions / (elapsedMs / 1000) / 1e6
   return [
     `cbit: ${report.instructions} instructions in ${(elapsedMs / 1000).toFixed(2)} s (${perSecond.toFixed(1)} million per second)`,
     `cbit: ${(report.guestTimeNs / 1e9).toFixed(3)} s passed in the guest`,
+    `cbit: exits: ${exitCounts(machine)}`,
     `cbit: DRAM sha256 ${dram}`,
     '',
   ].join('\n')

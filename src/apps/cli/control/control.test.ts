@@ -31,6 +31,8 @@ function memoryOnly(): Machine & { stopped: boolean } {
       this.stopped = true
     },
     input: () => 0,
+    inputEnded: () => undefined,
+    exits: () => new Map(),
     instructions: () => 7,
     readDram(spa, length) {
       if (spa + length > dram.length) throw new RangeError('no DRAM there')

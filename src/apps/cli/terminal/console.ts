@@ -7,11 +7,16 @@ import { EscapeFilter, escapeHelp, escapeName } from './escape.js'
 export interface ConsoleTarget {
   /** Returns how many bytes were taken. */
   input(bytes: Uint8Array): number
+  inputEnded(): void
   stop(): void
 }
 
 /** Input that the guest has not taken yet; above this much, we stop reading more. */
 const pendingBytesMax = 65536
+/** Output that waits for the event loop; more is written at once. */
+const outputBytesMax = 16384
+/** How long the guest is given to take what it has, before it is offered the rest. */
+const offerAgainMs = 20
 
 export class Console {
   readonly interactive = Boolean(process.stdin.isTTY)
@@ -21,17 +26,21 @@ export class Console {
   private readonly filter = new EscapeFilter()
   private pending: Buffer[] = []
   private pendingBytes = 0
-  private output: Uint8Array[] = []
+  private readonly output = new Uint8Array(outputBytesMax)
+  private outputBytes = 0
+  private ended = false
   private flushing = false
   private raw = false
   private broken = false
+  private again: NodeJS.Timeout | undefined
   private held = false
 
   /** Begins to pass input on. A pipe's end is no end for the guest. */
   attach(target: ConsoleTarget): void {
     this.target = target
     process.stdin.on('data', this.onData)
-    process.stdin.on('error', () => undefined)
+    process.stdin.on('end', this.onEnd)
+    process.stdin.on('error', this.onEnd)
     if (this.interactive) {
       this.setRaw(true)
       process.on('SIGCONT', this.onContinue)
@@ -44,7 +53,9 @@ export class Console {
   detach(): void {
     this.flush()
     process.stdin.off('data', this.onData)
+    process.stdin.off('end', this.onEnd)
     process.stdin.pause()
+    if (this.again) clearTimeout(this.again)
     if (!this.interactive) process.stdin.unref?.()
     process.off('SIGCONT', this.onContinue)
     this.restore()
@@ -52,26 +63,29 @@ export class Console {
     this.target = undefined
   }
 
-  /** Output of the guest, gathered until the event loop turns. */
-  write(bytes: Uint8Array): void {
-    this.output.push(Uint8Array.from(bytes))
+  /** A byte from the guest, kept until the event loop turns. */
+  write(byte: number): void {
+    if (this.outputBytes === this.output.length) this.flush()
+    this.output[this.outputBytes++] = byte
     if (this.flushing) return
     this.flushing = true
-    setImmediate(() => this.flush())
+    setImmediate(() => {
+      this.flushing = false
+      this.flush()
+    })
   }
 
   flush(): void {
-    this.flushing = false
-    if (this.output.length === 0) return
-    const bytes = Buffer.concat(this.output)
-    this.output = []
-    if (!this.broken) process.stdout.write(bytes)
+    const bytes = this.output.slice(0, this.outputBytes)
+    this.outputBytes = 0
+    if (bytes.length > 0 && !this.broken) process.stdout.write(bytes)
   }
 
   /** Reads input to its end before the guest starts. */
   async readAll(): Promise<void> {
     for await (const chunk of process.stdin) this.pending.push(chunk as Buffer)
     this.pendingBytes = this.pending.reduce((sum, chunk) => sum + chunk.length, 0)
+    this.ended = true
   }
 
   /** A line to the person at the terminal, outside the guest's output. */
@@ -101,19 +115,29 @@ export class Console {
     this.queue(Buffer.from(text, 'utf8'))
   }
 
-  /** The guest takes input again. */
-  pump = (): void => {
+  /** Offers the guest what waits for it. */
+  private readonly pump = (): void => {
     while (this.target && this.pending.length > 0) {
       const chunk = this.pending[0]!
       const taken = this.target.input(chunk)
       this.pendingBytes -= taken
       if (taken < chunk.length) {
         this.pending[0] = chunk.subarray(taken)
+        this.again ??= setTimeout(() => {
+          this.again = undefined
+          this.pump()
+        }, offerAgainMs)
         break
       }
       this.pending.shift()
     }
-    if (this.pendingBytes < pendingBytesMax && process.stdin.isPaused()) process.stdin.resume()
+    if (this.ended && this.pending.length === 0) this.target?.inputEnded()
+    if (!this.ended && this.pendingBytes < pendingBytesMax && process.stdin.isPaused()) process.stdin.resume()
+  }
+
+  private readonly onEnd = (): void => {
+    this.ended = true
+    this.pump()
   }
 
   private readonly onData = (chunk: Buffer): void => {
