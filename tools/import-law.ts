@@ -38,19 +38,21 @@ export const zones: readonly Zone[] = [
 ]
 
 /** Crossings that the law does not have and that stand anyway, each with its reason. */
-export const knownCrossings: readonly { readonly from: string; readonly to: string; readonly reason: string }[] = []
+export const knownCrossings: readonly { readonly from: string; readonly to: string; readonly reason: string }[] = [
+  {
+    from: 'src/silicon/core/core.ts',
+    to: 'src/silicon/doors/host.ts',
+    reason: 'a core is what stands behind HostCore: it implements that interface',
+  },
+  {
+    from: 'src/host/hypervisor/vm.ts',
+    to: 'src/silicon/doors/board.ts',
+    reason: 'real time reaches the hypervisor as a Clock (a type only)',
+  },
+]
 
 /** Zones that run on any platform (a board is the platform): no Node modules and no npm packages, except in the files named. */
-export const pureZones: readonly string[] = [
-  'src/lib',
-  'src/spec',
-  'src/silicon',
-  'src/vendor',
-  'src/board',
-  'src/host',
-  'src/guest',
-  'src/owner',
-]
+export const pureZones: readonly string[] = ['src/lib', 'src/spec', 'src/silicon', 'src/vendor', 'src/host', 'src/guest', 'src/owner']
 
 /** The sanctioned doors from pure code to the platform. */
 export const packagesAllowed: readonly { readonly file: string; readonly packages: readonly string[] }[] = [
