@@ -12,6 +12,7 @@ import {
 } from './softfloat'
 import { sf_begin, sf_flags } from './softfloat-state'
 import { approximate } from './vector-estimate'
+import { quick_double, quick_single } from './vector-float-quick'
 import { source16, source32, source64, xmm_d } from './vector-operand'
 
 /** CR4.OSXMMEXCPT: unmasked exceptions raise #XF, else #UD. */
@@ -108,6 +109,10 @@ export function arithmetic(s: usize, rec: usize, id: i32): u32 {
   const p = source16(s, rec)
   if (!p) return R_FAULT
   float_begin(s)
+  if (shape == PACKED_SINGLE ? quick_single(s, op, v128.load(d), v128.load(p), imm) : quick_double(s, op, v128.load(d), v128.load(p), imm)) {
+    v128.store(d, v128.load(s + VT1))
+    return R_NEXT
+  }
   if (shape == PACKED_SINGLE) {
     for (let i: u32 = 0; i < 16; i += 4) store<u32>(s + VT1 + i, single(op, load<u32>(d + i), load<u32>(p + i), imm))
   } else {
