@@ -248,11 +248,11 @@ export const OP_LDW16 = 206
 export const OP_LDW32 = 207
 export const OP_LDW64 = 208
 
-// ---- stack of 64-bit mode, flat; and control transfer. Terminators: taken delta i32 @8, link u32 @12 from the start of the block
+// ---- stack of 64-bit mode, flat; and control transfer. Terminators: taken delta i32 @8 from the start of the block, link u32 @12; c = instructions of the block
 export const OP_PUSH64 = 209
 export const OP_PUSHI64 = 210
 export const OP_POP64 = 211
-/** Pushes PC + imm2-of-extension and jumps: extension record: imm = return delta. */
+/** Pushes PC + return delta (u16 in a and b) and jumps. */
 export const OP_CALL = 212
 /** Pushes PC + imm and jumps to the address at a. */
 export const OP_CALLI = 213
@@ -367,7 +367,7 @@ export const OP_TESTIJ_S_64 = 314
 export const OP_TESTIJ_NS_8 = 315
 export const OP_TESTIJ_NS_32 = 316
 export const OP_TESTIJ_NS_64 = 317
-/** Branches when the low c bytes at a are zero (JCXZ); c = 2, 4 or 8. */
+/** Branches when the low d bytes at a are zero (JCXZ); d = 2, 4 or 8. */
 export const OP_JZ_SLOT = 318
 export const OP_JNZ_SLOT = 319
 

@@ -23,6 +23,8 @@ import {
   CODE_BLOCKS_DROPPED,
   CODE_CLEARS,
   CODE_CORES,
+  OP_JNZ_SLOT,
+  OP_JO,
   OP_LEAVE,
 } from '../ir/ops'
 import {
@@ -128,11 +130,17 @@ function neutralise(block: usize): void {
   const end = load<u32>(block, BLOCK_END)
   let instruction: u32 = 0xffff
   for (let record: usize = block + BLOCK_FIRST_RECORD; record < end; record += 16) {
-    const x: u32 = load<u16>(record, 6)
-    // Extension records of branches carry the x of their branch.
-    if (x >> 10 != instruction) store<u16>(record, OP_LEAVE)
-    instruction = x >> 10
+    const op = load<u16>(record)
+    const index = load<u16>(record, 6) >> 10
+    if (index != instruction) store<u16>(record, OP_LEAVE)
+    instruction = index
+    if (has_extension(op)) record += 16
   }
+}
+
+/** Operations whose record is followed by one of deltas and links. */
+function has_extension(op: u32): bool {
+  return op >= <u32>OP_JO && op <= <u32>OP_JNZ_SLOT
 }
 
 /** Neutralises `block` and takes it out of its hash chain. */

@@ -4,4 +4,18 @@ export { code_cache_reset, code_insert, code_reserve, code_clear, code_frame_cha
 export { fetch_next_page } from './dispatch'
 export { run } from './interpreter'
 export { update_mode } from './mode'
-export { get_flags, set_flags } from './flags'
+export { core_reset } from './reset'
+export {
+  fabric_sync,
+  invlpga,
+  physical_interrupt,
+  read_cpuid,
+  read_msr,
+  restore_extended,
+  save_extended,
+  set_gif,
+  vmload,
+  vmrun_enter,
+  vmsave,
+  write_msr,
+} from './host'

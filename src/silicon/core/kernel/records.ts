@@ -64,7 +64,7 @@ export function raise_now(s: usize, ip: usize): usize {
 // @ts-ignore: decorator
 @inline
 function retire(s: usize, ip: usize): bool {
-  const budget = load<i64>(s, BUDGET) - ((load<u16>(ip, 6) >> 10) + 1)
+  const budget = load<i64>(s, BUDGET) - load<u8>(ip, 5)
   store<i64>(s, budget, BUDGET)
   return budget >= BUDGET_LOW
 }
@@ -98,7 +98,7 @@ export function transfer_to(s: usize, ip: usize, target: u64): usize {
 @inline
 export function slot_is_zero(s: usize, ip: usize): bool {
   const v = load<u64>(s + load<u8>(ip, 3))
-  const n: u32 = load<u8>(ip, 5)
+  const n: u32 = load<u8>(ip, 2)
   return n == 8 ? v == 0 : n == 4 ? <u32>v == 0 : <u16>v == 0
 }
 
@@ -136,7 +136,7 @@ function pop_slowly(s: usize, ip: usize, rsp: u64): usize {
 @inline
 export function call_direct(s: usize, ip: usize): usize {
   const rsp = load<u64>(s, RSP) - 8
-  if (!push64(s, ip, rsp, load<u64>(s, PC) + load<u32>(ip, 16))) return 0
+  if (!push64(s, ip, rsp, load<u64>(s, PC) + (<u32>load<u16>(ip, 3)))) return 0
   store<u64>(s, rsp, RSP)
   return transfer(s, ip, ip + 8)
 }

@@ -1,0 +1,133 @@
+/** The core's WebAssembly kernel over the chip's linear memory, and the making of code blocks. One instance serves all cores of a chip. */
+
+import { assert } from '../../lib/assert.js'
+import type { FabricKernel } from '../fabric.js'
+import { FRAME_BYTES } from '../fabric-layout.js'
+import type { OpcodeTable } from './decode/table.js'
+import { BlockLowering, type LoweredBlock } from './ir/lower.js'
+import * as op from './ir/ops.js'
+import * as S from './state/layout.js'
+
+/** What the core asks of the platform around it. */
+export interface CorePlatform {
+  /** 32 random bits for RDRAND and RDSEED. */
+  entropy32(): number
+  /** Ticks of the time stamp counter's oscillator since an arbitrary start (real time only). */
+  tscHost(): number
+}
+
+interface KernelExports {
+  code_cache_reset(cores: number): void
+  code_insert(block: number): void
+  code_reserve(bytes: number): number
+  fetch_next_page(s: number): number
+  run(s: number): number
+  core_reset(s: number, index: number): void
+  vmrun_enter(s: number, lo: number, hi: number): number
+  physical_interrupt(s: number): number
+  vmload(s: number, lo: number, hi: number): number
+  vmsave(s: number, lo: number, hi: number): number
+  set_gif(s: number, gif: number): void
+  invlpga(s: number, lo: number, hi: number, asid: number): void
+  read_msr(s: number, msr: number): number
+  write_msr(s: number, msr: number, lo: number, hi: number): number
+  read_cpuid(s: number, leaf: number, subleaf: number): void
+  save_extended(s: number, lo: number, hi: number): number
+  restore_extended(s: number, lo: number, hi: number): number
+  update_mode(s: number): void
+  fabric_sync(s: number): void
+}
+
+const FETCH_AHEAD = 16
+
+export interface CodeCounters {
+  /** Blocks lowered since the start. */
+  readonly blocks: number
+  readonly instructions: number
+}
+
+export class CoreKernel {
+  readonly exports: KernelExports
+  readonly view: DataView
+  private readonly bytes: Uint8Array
+  private readonly words: Int32Array
+  private readonly lowering: BlockLowering
+  private readonly crossing = new Uint8Array(2 * FETCH_AHEAD)
+  private blocks = 0
+  private instructions = 0
+
+  constructor(wasm: Uint8Array, memory: WebAssembly.Memory, fabric: FabricKernel, platform: CorePlatform, table: OpcodeTable) {
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
+      env: { memory },
+      fabric: { frame: fabric.frame },
+      platform: { entropy32: () => platform.entropy32(), tsc_host: () => platform.tscHost() },
+    })
+    this.exports = instance.exports as unknown as KernelExports
+    assert(typeof this.exports.run === 'function', 'the core kernel exports run')
+    this.view = new DataView(memory.buffer)
+    this.bytes = new Uint8Array(memory.buffer)
+    this.words = new Int32Array(memory.buffer)
+    this.lowering = new BlockLowering(table)
+  }
+
+  get counters(): CodeCounters {
+    return { blocks: this.blocks, instructions: this.instructions }
+  }
+
+  /** Runs core `s` until something other than missing code stops it. Returns EXIT_*. */
+  run(s: number): number {
+    for (;;) {
+      const reason = this.exports.run(s)
+      if (reason !== S.EXIT_CODE) return reason
+      this.makeBlock(s)
+    }
+  }
+
+  private word(address: number): number {
+    return this.words[address >> 2]! >>> 0
+  }
+
+  /** Decodes, lowers and enters the block at the present PC (EXIT_CODE). Leaves a fault pending where its second page cannot be fetched. */
+  private makeBlock(s: number): void {
+    const at = this.word(s + S.EXIT_INFO)
+    const frame = this.word(s + S.EXIT_INFO2)
+    const mode = this.word(s + S.CODE_MODE)
+    const end = (at - (at % FRAME_BYTES)) + FRAME_BYTES
+    const block = this.lowering.lower(this.bytes, at, end, mode)
+    if (block) {
+      this.insert(s, block, at, frame, op.BLOCK_NO_FRAME)
+      return
+    }
+    const first = this.bytes.slice(at, end)
+    const next = this.exports.fetch_next_page(s) >>> 0
+    if (next === 0) return
+    this.crossing.fill(0)
+    this.crossing.set(first)
+    this.crossing.set(this.bytes.subarray(next, next + FETCH_AHEAD), first.length)
+    const crossed = this.lowering.lower(this.crossing, 0, first.length + FETCH_AHEAD, mode | S.MODE_SINGLE)
+    assert(crossed, 'an instruction has at most 15 bytes')
+    this.insert(s, crossed, at, frame, this.word(s + S.LAST_FRAME))
+  }
+
+  private insert(s: number, block: LoweredBlock, at: number, frame: number, frame2: number): void {
+    const { emitter } = block
+    const bytes = op.BLOCK_HEADER_BYTES + emitter.count * 16
+    const mode = this.word(s + S.CODE_MODE)
+    const key = this.word(s + S.CODE_KEY)
+    const address = this.exports.code_reserve(bytes) >>> 0
+    const header = address >> 2
+    this.words.fill(0, header, header + op.BLOCK_HEADER_BYTES / 4)
+    this.words[header + op.BLOCK_COUNT / 4] = block.instructions
+    this.words[header + op.BLOCK_FRAME / 4] = frame
+    this.words[header + op.BLOCK_OFFSET / 4] = at % FRAME_BYTES
+    this.words[header + op.BLOCK_LENGTH / 4] = block.length
+    this.words[header + op.BLOCK_MODE / 4] = mode
+    this.words[header + op.BLOCK_KEY / 4] = key
+    this.words[header + op.BLOCK_FRAME2 / 4] = frame2
+    this.words[header + op.BLOCK_END / 4] = address + bytes
+    this.words.set(emitter.words.subarray(0, emitter.count * 4), (address + op.BLOCK_FIRST_RECORD) >> 2)
+    this.exports.code_insert(address)
+    this.blocks++
+    this.instructions += block.instructions
+  }
+}

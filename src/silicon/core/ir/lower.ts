@@ -1,0 +1,119 @@
+/** Lowers a run of decoded instructions to the IR records of one block. */
+
+import { Decoder, DECODED, NEEDS_MORE, TOO_LONG, type CodeSize } from '../decode/decoder.js'
+import { Instruction } from '../decode/instruction.js'
+import type { CompiledRow, OpcodeTable } from '../decode/table.js'
+import * as S from '../state/layout.js'
+import { Emitter } from './emitter.js'
+import { Lowering } from './lowering.js'
+import * as op from './ops.js'
+import { arithmeticRules } from './rules/arithmetic.js'
+import { lowerHelper, lowerVector, lowerX87 } from './rules/calls.js'
+import { controlRules } from './rules/control.js'
+import { moveRules } from './rules/moves.js'
+
+const rules: Readonly<Record<string, (l: Lowering) => void>> = { ...arithmeticRules, ...moveRules, ...controlRules }
+
+const UD = 6
+const NM = 7
+const GP = 13
+
+const codeSizes: readonly CodeSize[] = [2, 4, 8]
+
+export interface LoweredBlock {
+  readonly emitter: Emitter
+  readonly instructions: number
+  /** Bytes of code. */
+  readonly length: number
+}
+
+export class BlockLowering {
+  private readonly instruction = new Instruction()
+  private readonly emitter = new Emitter()
+  private readonly lowering = new Lowering(this.emitter, this.instruction)
+  private readonly decoder: Decoder
+  /** The rule of each row, found once. */
+  private readonly ruleOf = new Map<CompiledRow, (l: Lowering) => void>()
+
+  constructor(table: OpcodeTable) {
+    this.decoder = new Decoder(table)
+    for (const row of table.rows) this.ruleOf.set(row, ruleFor(row))
+  }
+
+  /**
+   * Lowers the block that starts at `code[at]`. Bytes up to `end` belong to its page; the first instruction alone may reach beyond it when `whole` is
+   * false for it, in which case null is returned and the caller tries again with more bytes. `mode`: MODE_* bits.
+   */
+  lower(code: Uint8Array, at: number, end: number, mode: number): LoweredBlock | null {
+    const e = this.emitter
+    const size = codeSizes[mode & S.MODE_CODE_MASK]!
+    e.reset()
+    this.lowering.mode = mode
+    const single = (mode & S.MODE_SINGLE) !== 0
+    let offset = 0
+    while (!e.ended) {
+      const status = this.decoder.decode(code, at + offset, end, size, this.instruction)
+      if (status === NEEDS_MORE) {
+        if (offset === 0) return null
+        this.fallThrough(offset)
+        break
+      }
+      e.begin(offset)
+      if (status === DECODED) this.one(mode)
+      else this.raise(status === TOO_LONG ? GP : UD)
+      offset += this.instruction.length
+      if (!e.ended && (single || e.instructions >= op.BLOCK_INSTRUCTIONS_MAX || offset >= op.BLOCK_BYTES_MAX || at + offset >= end)) this.fallThrough(offset)
+    }
+    return { emitter: e, instructions: e.instructions, length: offset }
+  }
+
+  private fallThrough(offset: number): void {
+    const link = this.lowering.mode & S.MODE_SINGLE ? op.LINK_NEVER : op.LINK_UNRESOLVED
+    this.lowering.jump(op.OP_NEXT, offset, link)
+  }
+
+  private raise(vector: number): void {
+    this.emitter.emit(op.OP_RAISE, vector, vector === GP ? 1 : 0)
+    this.emitter.ended = true
+  }
+
+  private one(mode: number): void {
+    const { semantics, options } = this.instruction.row.row
+    const unavailable = unavailability(semantics.kind, options.feature, mode)
+    if (unavailable >= 0) this.raise(unavailable)
+    else this.ruleOf.get(this.instruction.row)!(this.lowering)
+  }
+}
+
+function ruleFor(row: CompiledRow): (l: Lowering) => void {
+  const semantics = row.row.semantics
+  switch (semantics.kind) {
+    case 'rule': {
+      const rule = rules[semantics.rule]
+      if (!rule) throw new Error(`opcode table: no lowering rule ${semantics.rule}`)
+      return rule
+    }
+    case 'helper':
+      return (l) => lowerHelper(l, semantics.id, semantics.endsBlock)
+    case 'vector':
+      return (l) => lowerVector(l, semantics.id)
+    case 'x87':
+      return (l) => lowerX87(l, semantics.id)
+  }
+}
+
+const mmxFeatures = new Set(['MMX'])
+
+/** The exception that CR0 and CR4 make of a floating-point or media instruction, or -1. APM vol. 2, sections 3.1.1 and 8.2.7; vol. 4, appendix. */
+function unavailability(kind: string, feature: string | undefined, mode: number): number {
+  if (kind === 'x87') {
+    if (feature === 'X87') return mode & S.MODE_X87_NM ? NM : -1
+    return -1
+  }
+  if (kind !== 'vector' || feature === undefined || !gated(feature)) return -1
+  if (mmxFeatures.has(feature)) return mode & S.MODE_MMX_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
+  return mode & S.MODE_SSE_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
+}
+
+const gatedFeatures = new Set(['SSE', 'SSE2', 'SSE3', 'SSSE3', 'SSE41', 'SSE42', 'SSE4A', 'AES', 'PCLMUL', 'SHA', 'MMX'])
+const gated = (feature: string): boolean => gatedFeatures.has(feature)

@@ -1,0 +1,94 @@
+/** Joins cores, memory controller and secure processor behind the doors: the one constructor of a chip. */
+
+import type { Board, DramModule } from './doors/board.js'
+import type { DmaPort } from './doors/dma.js'
+import type { HostPort, MailboxRegisters } from './doors/host.js'
+import { CORES_MAX } from './fabric-layout.js'
+import { Core } from './core/core.js'
+import { CoreKernel, type CodeCounters } from './core/core-kernel.js'
+import { opcodeTable } from './core/decode/opcodes.js'
+import { createLinearMemory, MemoryController, type MemoryCounters } from './memory/index.js'
+import { SecureProcessor } from './secure-processor/index.js'
+
+/** Frequency of the time stamp counter, Hz. In virtual time an instruction takes one nanosecond. */
+export const TSC_HZ = 2_000_000_000
+const TSC_PER_INSTRUCTION = 2
+const TSC_PER_MS = TSC_HZ / 1000
+
+export interface SocOptions {
+  readonly board: Board
+  /** Bytes of DRAM that the board carries; a multiple of 4096. */
+  readonly dramBytes: number
+  /** Bytes of last-level cache. Default: 256 MiB. */
+  readonly llcBytes?: number
+  readonly cores?: number
+  /** Compiled kernels: build/kernel/core.wasm and build/kernel/memory.wasm. */
+  readonly kernels: { readonly core: Uint8Array; readonly memory: Uint8Array }
+  /** Which AES serves the encryption engine. */
+  readonly aes?: 'platform' | 'pure'
+}
+
+export interface SocCounters {
+  readonly code: CodeCounters
+  readonly memory: MemoryCounters
+}
+
+export interface Soc {
+  readonly host: HostPort
+  readonly dma: DmaPort
+  /** The bytes behind the DRAM bus, for the board's modules. */
+  readonly dramBytes: Uint8Array
+  /** Plugs the board's DRAM modules in. Must happen before the first instruction. */
+  attachDram(modules: DramModule): void
+  counters(): SocCounters
+  /** The cores themselves, for tests and tools that look inside the chip. */
+  readonly inside: { readonly cores: readonly Core[]; readonly kernel: CoreKernel; readonly memory: MemoryController }
+}
+
+function mailbox(processor: SecureProcessor): MailboxRegisters {
+  return processor.mailbox
+}
+
+export function createSoc(options: SocOptions): Soc {
+  const { board } = options
+  const count = options.cores ?? 1
+  if (!Number.isInteger(count) || count < 1 || count > CORES_MAX) throw new RangeError(`a chip has 1 to ${CORES_MAX} cores`)
+  const linear = createLinearMemory(options.dramBytes, options.llcBytes)
+  const memory = new MemoryController({ kernel: options.kernels.memory, linear, entropy: board.entropy, ...(options.aes ? { aes: options.aes } : {}) })
+  const random = new Uint8Array(4)
+  const kernel = new CoreKernel(
+    options.kernels.core,
+    linear.memory,
+    memory.kernelImports(),
+    {
+      entropy32: () => {
+        board.entropy.fill(random)
+        return random[0]! | (random[1]! << 8) | (random[2]! << 16) | (random[3]! << 24)
+      },
+      tscHost: () => board.clock.monotonicMs() * TSC_PER_MS,
+    },
+    opcodeTable(),
+  )
+  kernel.exports.code_cache_reset(count)
+  const processor = new SecureProcessor({ ...board, fabric: memory, cores: count })
+  const onWbinvd = (core: number): void => {
+    memory.flush()
+    processor.noteWbinvd(core)
+  }
+  const virtual = board.clock.virtual ? { tscPerInstruction: TSC_PER_INSTRUCTION } : {}
+  const cores = Array.from({ length: count }, (_, index) => new Core(kernel, { index, onWbinvd, ...virtual }))
+  return {
+    host: {
+      dramBytes: memory.dramBytes,
+      cores,
+      mailbox: mailbox(processor),
+      read: (spa, length) => memory.read(spa, length),
+      write: (spa, bytes) => memory.write(spa, bytes),
+    },
+    dma: memory,
+    dramBytes: linear.dram,
+    attachDram: (modules) => memory.attachDram(modules),
+    counters: () => ({ code: kernel.counters, memory: memory.counters() }),
+    inside: { cores, kernel, memory },
+  }
+}
