@@ -52,16 +52,20 @@ export interface Machine {
 
 /** DRAM beside the guest's: nested tables, VMCB, scratch pages, and alignment. */
 const hostBytes = 64 << 20
+/** In virtual time the chip counts an instruction as a nanosecond (silicon/soc.ts). */
+const instructionsPerVirtualMs = 1_000_000
 
 export function createMachine(options: MachineOptions): Machine {
   const { seed, sev, memoryBytes, image } = options
   const fuses = fuseChip(seed === undefined ? realEntropy() : seededEntropy(seed, 'vendor'))
   const board = createBoard({ fuses, seed })
   const soc = createSoc({ board, kernels: chipKernels(), dramBytes: memoryBytes + hostBytes })
-  const dram = new Dram(soc.dram)
+  const dram = new Dram(soc.dramBytes)
   soc.attachDram(dram)
   const host = new HostMachine(soc.host)
-  if (board.clock instanceof VirtualClock) board.clock.follow(() => soc.host.cores.reduce((sum, core) => sum + core.instructionsRetired, 0))
+  if (board.clock instanceof VirtualClock) {
+    board.clock.follow(() => soc.host.cores.reduce((sum, core) => sum + core.instructionsRetired, 0), instructionsPerVirtualMs)
+  }
   const vm = explained(options.imageName, () => {
     const created = createVm(host, {
       memoryBytes,
