@@ -2,7 +2,7 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpus, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -10,18 +10,22 @@ import { fileURLToPath } from 'node:url'
 const here = dirname(fileURLToPath(import.meta.url))
 const core = join(here, '../../src/silicon/core')
 
-/** memory.ts as docs/core.md gives it, without translation: a linear address is an address in the wasm memory. */
+/** memory.ts as docs/core.md gives it, without translation: a linear address is an address in the wasm memory; from 512 KiB on it faults. */
 const flatMemory = `
-export function load16(s: usize, la: u64): u64 { return load<u16>(<usize>la) }
-export function load32(s: usize, la: u64): u64 { return load<u32>(<usize>la) }
-export function load64(s: usize, la: u64): u64 { return load<u64>(<usize>la) }
-export function store16(s: usize, la: u64, v: u64): void { store<u16>(<usize>la, <u16>v) }
-export function store32(s: usize, la: u64, v: u64): void { store<u32>(<usize>la, <u32>v) }
-export function store64(s: usize, la: u64, v: u64): void { store<u64>(<usize>la, v) }
-export function load_bytes(s: usize, la: u64, to: usize, n: u32): bool { memory.copy(to, <usize>la, n); return true }
-export function store_bytes(s: usize, la: u64, from: usize, n: u32): bool { memory.copy(<usize>la, from, n); return true }
-export function probe_read(s: usize, la: u64, n: u32): bool { return true }
-export function probe_write(s: usize, la: u64, n: u32): bool { return true }
+import { raise_page } from './fault'
+function ok(s: usize, la: u64): bool {
+  if (la < ${0x80000}) return true
+  raise_page(s, la, 0)
+  return false
+}
+export function load16(s: usize, la: u64): u64 { return ok(s, la) ? load<u16>(<usize>la) : 0 }
+export function load32(s: usize, la: u64): u64 { return ok(s, la) ? load<u32>(<usize>la) : 0 }
+export function load64(s: usize, la: u64): u64 { return ok(s, la) ? load<u64>(<usize>la) : 0 }
+export function store16(s: usize, la: u64, v: u64): void { if (ok(s, la)) store<u16>(<usize>la, <u16>v) }
+export function store32(s: usize, la: u64, v: u64): void { if (ok(s, la)) store<u32>(<usize>la, <u32>v) }
+export function store64(s: usize, la: u64, v: u64): void { if (ok(s, la)) store<u64>(<usize>la, v) }
+export function load_bytes(s: usize, la: u64, to: usize, n: u32): bool { if (!ok(s, la)) return false; memory.copy(to, <usize>la, n); return true }
+export function store_bytes(s: usize, la: u64, from: usize, n: u32): bool { if (!ok(s, la)) return false; memory.copy(<usize>la, from, n); return true }
 `
 const flatFlags = `
 import { EFLAGS } from '../state/layout'
@@ -35,6 +39,11 @@ export function set_arith(s: usize, cf: u64, pf: u64, af: u64, zf: u64, sf: u64,
 export function noOracle(): string | false {
   if (process.arch !== 'x64') return 'the host is not x86-64'
   return spawnSync('gcc', ['--version']).status === 0 ? false : 'gcc is not installed'
+}
+
+/** The same for what the x87 leaves to the implementation (C1, codes after a stop, partial remainders): there only an AMD FPU can judge. */
+export function noAmdOracle(): string | false {
+  return noOracle() || (cpus()[0]?.model.includes('AMD') ? false : 'the FPU of the host is not AMD’s')
 }
 
 export interface Bench {

@@ -24,10 +24,12 @@ struct sse_out { uint64_t result; uint32_t mxcsr, fault; };
 
 #define S(insn) __asm__ volatile("ldmxcsr %2\n\t" insn " %1, %0\n\tstmxcsr %2" : "+x"(x), "+x"(y), "+m"(m) : : "cc")
 #define R(insn) __asm__ volatile("ldmxcsr %2\n\t" insn " %1, %0\n\tstmxcsr %2" : "=r"(r), "+x"(x), "+m"(m) : : "cc")
+#define R32(insn) do { uint32_t t; __asm__ volatile("ldmxcsr %2\n\t" insn " %1, %0\n\tstmxcsr %2" : "=r"(t), "+x"(x), "+m"(m)); r = t; } while (0)
 #define I(insn) __asm__ volatile("ldmxcsr %2\n\t" insn " %1, %0\n\tstmxcsr %2" : "+x"(x), "+r"(a), "+m"(m) : : "cc")
 #define C(insn) do { uint64_t z, c, p; __asm__ volatile("ldmxcsr %5\n\t" insn " %4, %3\n\tmov $0, %0\n\tmov $0, %1\n\tmov $0, %2\n\tsetz %b0\n\tsetc %b1\n\tsetp %b2\n\tstmxcsr %5" \
   : "=&r"(z), "=&r"(c), "=&r"(p), "+x"(x), "+x"(y), "+m"(m) : : "cc"); r = p ? 2 : z ? 0 : c ? ~0ull : 1; } while (0)
 #define X(insn) do { S(insn); _mm_storel_epi64((__m128i *)&r, _mm_castps_si128(x)); } while (0)
+#define I32(insn) do { uint32_t t = (uint32_t)b; __asm__ volatile("ldmxcsr %2\n\t" insn " %1, %0\n\tstmxcsr %2" : "+x"(x), "+r"(t), "+m"(m)); _mm_storel_epi64((__m128i *)&r, _mm_castps_si128(x)); } while (0)
 #define Y(insn) do { I(insn); _mm_storel_epi64((__m128i *)&r, _mm_castps_si128(x)); } while (0)
 #define ROUND(k) case 100 + k: X("roundss $" #k ","); break; case 116 + k: X("roundsd $" #k ","); break;
 
@@ -41,18 +43,17 @@ static uint64_t sse(uint32_t op, uint64_t a, uint64_t b, uint32_t *mxcsr) {
   case 10: X("addsd"); break; case 11: X("subsd"); break; case 12: X("mulsd"); break; case 13: X("divsd"); break;
   case 14: X("sqrtsd"); break; case 15: X("minsd"); break; case 16: X("maxsd"); break; case 17: C("comisd"); break; case 18: C("ucomisd"); break;
   case 20: x = y; X("cvtss2sd"); break; case 21: x = y; X("cvtsd2ss"); break;
-  case 22: R("cvtss2si"); r = (uint32_t)r; break;
-  case 30: x = y; { uint32_t t; __asm__ volatile("ldmxcsr %2\n\tcvtss2si %1, %0\n\tstmxcsr %2" : "=r"(t), "+x"(x), "+m"(m)); r = t; } break;
-  case 31: x = y; { uint32_t t; __asm__ volatile("ldmxcsr %2\n\tcvttss2si %1, %0\n\tstmxcsr %2" : "=r"(t), "+x"(x), "+m"(m)); r = t; } break;
+  case 30: x = y; R32("cvtss2si"); break;
+  case 31: x = y; R32("cvttss2si"); break;
   case 32: x = y; R("cvtss2siq"); break;
   case 33: x = y; R("cvttss2siq"); break;
-  case 34: x = y; { uint32_t t; __asm__ volatile("ldmxcsr %2\n\tcvtsd2si %1, %0\n\tstmxcsr %2" : "=r"(t), "+x"(x), "+m"(m)); r = t; } break;
-  case 35: x = y; { uint32_t t; __asm__ volatile("ldmxcsr %2\n\tcvttsd2si %1, %0\n\tstmxcsr %2" : "=r"(t), "+x"(x), "+m"(m)); r = t; } break;
+  case 34: x = y; R32("cvtsd2si"); break;
+  case 35: x = y; R32("cvttsd2si"); break;
   case 36: x = y; R("cvtsd2siq"); break;
   case 37: x = y; R("cvttsd2siq"); break;
-  case 40: a = (uint32_t)b; Y("cvtsi2ssl %k1, %0 #"); break;
+  case 40: I32("cvtsi2ssl"); break;
   case 41: a = b; Y("cvtsi2ssq"); break;
-  case 42: a = (uint32_t)b; Y("cvtsi2sdl %k1, %0 #"); break;
+  case 42: I32("cvtsi2sdl"); break;
   case 43: a = b; Y("cvtsi2sdq"); break;
   ROUND(0) ROUND(1) ROUND(2) ROUND(3) ROUND(4) ROUND(8) ROUND(12)
   }

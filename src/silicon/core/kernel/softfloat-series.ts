@@ -1,7 +1,7 @@
 // Elementary functions on 128-bit numbers (softfloat-wide-number.ts) by argument reduction and Taylor series. Relative errors stay below 2^-110.
 
 import {
-  wide_add, wide_copy, wide_divide, wide_divide_small, wide_exp, wide_hi, wide_int, wide_is_zero, wide_multiply, wide_negate, wide_scale, wide_set, WIDE_SIZE,
+  wide_add, wide_below, wide_copy, wide_divide, wide_divide_small, wide_exp, wide_hi, wide_int, wide_is_zero, wide_multiply, wide_negate, wide_scale, wide_set, WIDE_SIZE,
 } from './softfloat-wide-number'
 
 /** Terms below 2^-SERIES_BITS of the sum are dropped. */
@@ -52,7 +52,10 @@ function odd_series(d: usize, z: usize, alternate: bool, p: usize): void {
   for (let n: u64 = 3; n < 200; n += 2) {
     wide_multiply(power, power, square)
     wide_divide_small(term, power, n)
-    if (negligible(term, sum)) break
+    if (negligible(term, sum)) {
+      if (n == 3 && alternate) wide_below(sum)
+      break
+    }
     wide_add(sum, sum, term, 0)
   }
   wide_copy(d, sum)
@@ -118,7 +121,10 @@ export function wide_sine(d: usize, r: usize, cosine: bool, p: usize): void {
   for (let n: u64 = cosine ? 1 : 2; n < 64; n += 2) {
     wide_multiply(term, term, square)
     wide_divide_small(term, term, n * (n + 1))
-    if (negligible(term, sum)) break
+    if (negligible(term, sum)) {
+      if (n < 3) wide_below(sum)
+      break
+    }
     wide_add(sum, sum, term, 0)
   }
   wide_copy(d, sum)

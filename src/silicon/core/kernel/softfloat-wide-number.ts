@@ -46,6 +46,13 @@ export function wide_negate(d: usize): void {
   store<u32>(d, load<u32>(d, SIGN) ^ 1, SIGN)
 }
 
+/** The next number towards zero: for a result that lies below `d` by less than can be told. */
+export function wide_below(d: usize): void {
+  const hi = load<u64>(d, HI)
+  const lo = load<u64>(d, LO)
+  wide_normal(d, load<u32>(d, SIGN), load<i32>(d, EXP), hi - u64(lo == 0), lo - 1)
+}
+
 /** Stores a number whose significand may have leading zeros. */
 export function wide_normal(d: usize, sign: u32, exp: i32, hi: u64, lo: u64): void {
   if (!hi) {

@@ -120,7 +120,7 @@ function logarithm_plus_one(p: usize): void {
   if (f80_denormal()) return
   if (a_class == F80_ZERO || b_class == F80_ZERO) return f80_zero(sign)
   if (b_class == F80_INFINITE) return f80_infinity(sign)
-  if (a_sign && a_exp >= 0) return f80_invalid()
+  if (a_sign && a_exp >= 0) return f80_set(a_sig, (a_sign << 15) | <u32>(a_exp + 16383))
   const x = p
   const y = p + WIDE_SIZE
   const room = y + WIDE_SIZE
@@ -274,6 +274,8 @@ function tangent(p: usize): void {
   const sine = p + WIDE_SIZE
   const room = p + 2 * WIDE_SIZE
   wide_reduce(r, b_sign, b_exp, b_sig)
+  // just above the operand itself
+  if (b_exp < -66) return finish_wide(r)
   const odd = (quadrant & 1) != 0
   wide_sine(sine, r, false, room)
   wide_sine(r, r, true, room)
