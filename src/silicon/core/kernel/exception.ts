@@ -3,9 +3,9 @@
 
 import {
   CPL, CR2, CS, DS, ES, FAULT, FAULT_ADDRESS, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_VECTOR_MASK, FAULT_VMEXIT, FS, GS, HALTED, IDTR, NMI_BLOCKED, PC,
-  RSP, SHADOW, SS,
+  RSP, SHADOW, SS, STEP_ARMED,
 } from '../state/layout'
-import { DEBUG_PENDING, DELIVERING, DELIVERING_ERROR, STEP_CANCEL } from '../state/system-layout'
+import { DEBUG_PENDING, DELIVERING, DELIVERING_ERROR } from '../state/system-layout'
 import { FLAG_AC, FLAG_IF, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VM } from '../../../spec/x86/flags'
 import { R_EXIT, R_FAULT, R_JUMP, R_NEXT } from '../ir/results'
 import { DB, DE, DF, faulted, GP, NP, PF, raise_error, SS_FAULT, TS } from './fault'
@@ -17,7 +17,7 @@ import { get_flags, set_flags } from './flags'
 import { sys_load16, sys_load32, sys_load64 } from './memory'
 import { update_mode } from './mode'
 import { desc_dpl, desc_type, is_long, is_protected, is_vm86, seg_base, seg_limit, seg_selector, set_null_segment, set_real_segment, TYPE_EC } from './segment'
-import { svm_exception, svm_shutdown } from './svm'
+import { svm_exception, svm_leave, svm_shutdown } from './svm'
 import { task_switch, TASK_BY_GATE } from './task'
 
 /** Kinds of event, numbered as in EVENTINJ (section 15.20). */
@@ -126,7 +126,7 @@ function enter_protected(s: usize): u32 {
   if (!push_protected(s, type & 8 ? 4 : 2, inner, vm86, cpl)) return R_FAULT
 
   commit_frame(s, cpl)
-  if (vm86) for (let seg: u32 = ES; seg <= GS; seg++) if (seg != CS && seg != SS) set_null_segment(s, seg, 0)
+  if (vm86) for (let seg: u32 = ES; seg <= <u32>GS; seg++) if (seg != CS && seg != SS) set_null_segment(s, seg, 0)
   commit_code(s, ip)
   finish_gate(s, type)
   return R_NEXT
@@ -213,7 +213,8 @@ function attempt(s: usize, vector: u32, kind: u32, has_error: bool, error: u32, 
 
   store<u32>(s, 0, SHADOW)
   store<u32>(s, 0, HALTED)
-  store<u32>(s, 1, STEP_CANCEL)
+  // Entering a handler clears TF: INT n is not followed by a single-step trap.
+  store<u32>(s, 0, STEP_ARMED)
   return R_JUMP
 }
 
@@ -242,11 +243,15 @@ function triples(first: u32, vector: u32): bool {
  * An exception intercept is looked at before the exception is merged with the event that it arose in.
  */
 export function deliver_fault(s: usize): u32 {
-  for (;;) {
+  while (true) {
     const fault = load<u32>(s, FAULT)
+    // A nested page fault during delivery: the exit has been recorded and reports the event.
+    if (fault & FAULT_VMEXIT) {
+      svm_leave(s)
+      return left_guest(s)
+    }
     store<u32>(s, 0, FAULT)
     store<u32>(s, 0, DEBUG_PENDING)
-    if (fault & FAULT_VMEXIT) return left_guest(s)
     let vector = fault & FAULT_VECTOR_MASK
     let has_error = (fault & FAULT_HAS_ERROR) != 0
     let error = has_error ? load<u32>(s, FAULT_ERROR) : 0

@@ -77,14 +77,14 @@ export function seg_limit(s: usize, seg: u32): u32 {
 }
 /** Base of ES … GS from the register file, of LDTR, TR, GDTR and IDTR from their slot. */
 export function seg_base(s: usize, seg: u32): u64 {
-  return seg < LDTR ? load<u64>(s + SEG_BASE + seg * 8) : load<u64>(slot(s, seg), SEG_TABLE_BASE)
+  return seg < <u32>LDTR ? load<u64>(s + SEG_BASE + seg * 8) : load<u64>(slot(s, seg), SEG_TABLE_BASE)
 }
 export function set_segment(s: usize, seg: u32, selector: u32, attributes: u32, limit: u32, base: u64): void {
   const at = slot(s, seg)
   store<u16>(at, <u16>selector, SEG_SELECTOR)
   store<u16>(at, <u16>attributes, SEG_ATTRIBUTES)
   store<u32>(at, limit, SEG_LIMIT)
-  if (seg < LDTR) store<u64>(s + SEG_BASE + seg * 8, base)
+  if (seg < <u32>LDTR) store<u64>(s + SEG_BASE + seg * 8, base)
   else store<u64>(at, base, SEG_TABLE_BASE)
 }
 /** A data segment register that a null selector was loaded to: unusable; base and limit cleared (CPUID 8000_0021 EAX bit 6). */
@@ -251,7 +251,7 @@ function load_stack_segment(s: usize, selector: u32): u32 {
 export function load_segment(s: usize, seg: u32, selector: u32): u32 {
   if (!has_descriptors(s)) set_real_segment(s, seg, selector)
   else if ((seg == SS ? load_stack_segment(s, selector) : load_data_segment(s, seg, selector)) != R_NEXT) return R_FAULT
-  if (seg <= DS) update_mode(s)
+  if (seg <= <u32>DS) update_mode(s)
   return R_NEXT
 }
 

@@ -4,11 +4,12 @@
 import {
   CPL, CR0, CR3, CS, DR7, ES, GS, LDTR, PC, RAX, RSP, SCRATCH, SEG_SELECTOR, SEGMENT_STRIDE, SEGMENTS, SS, TR,
 } from '../state/layout'
-import { DEBUG_PENDING } from '../state/system-layout'
 import { CR0_PG, CR0_TS } from '../../../spec/x86/control-registers'
 import { FLAG_NT, FLAG_RF, FLAG_VM, FLAGS_ALL } from '../../../spec/x86/flags'
+import { DR6_BT } from '../../../spec/x86/debug-registers'
 import { VMEXIT_TASK_SWITCH } from '../../../spec/svm/exit-codes'
 import { R_EXIT, R_FAULT, R_JUMP, R_NEXT } from '../ir/results'
+import { debug_trap } from './debug'
 import { deliver_fault } from './exception'
 import { faulted, GP, NP, raise_error, SS_FAULT, TS } from './fault'
 import { set_flags } from './flags'
@@ -36,7 +37,6 @@ const SWITCH_HAS_ERROR: u64 = 1 << 44
 const SWITCH_RF: u64 = 1 << 48
 
 const BUSY: u32 = 2
-const DR6_BT: u32 = 0x8000
 
 // Offsets in the TSS: registers and selectors follow each other in order RAX…RDI and ES…GS.
 const TSS32_CR3: u32 = 0x1c
@@ -209,12 +209,12 @@ function load_task_data(s: usize, seg: u32, cpl: u32, ext: u32): bool {
 function load_task_segments(s: usize, ext: u32): bool {
   if (!load_ldt(s, ext)) return false
   if (load<u32>(s + IMAGE_FLAGS) & FLAG_VM) {
-    for (let seg: u32 = ES; seg <= GS; seg++) set_vm86_segment(s, seg, load<u32>(s + IMAGE_SELECTORS + seg * 4))
+    for (let seg: u32 = ES; seg <= <u32>GS; seg++) set_vm86_segment(s, seg, load<u32>(s + IMAGE_SELECTORS + seg * 4))
     return true
   }
   const cpl = load<u32>(s, CPL)
   if (!load_task_code(s, ext) || !load_task_stack(s, cpl, ext)) return false
-  for (let seg: u32 = ES; seg <= GS; seg++) {
+  for (let seg: u32 = ES; seg <= <u32>GS; seg++) {
     if (seg != CS && seg != SS && !load_task_data(s, seg, cpl, ext)) return false
   }
   if (load<u64>(s, PC) <= <u64>seg_limit(s, CS)) return true
@@ -267,6 +267,6 @@ export function task_switch(s: usize, rec: usize, selector: u32, cause: u32, ip:
   update_mode(s)
   if (!loaded) return deliver_fault(s)
   if (has_error && push(s, error, tss_attributes & 8 ? 4 : 2) == R_FAULT) return deliver_fault(s)
-  if (load<u32>(s + IMAGE_TRAP)) store<u32>(s, load<u32>(s, DEBUG_PENDING) | DR6_BT, DEBUG_PENDING)
+  if (load<u32>(s + IMAGE_TRAP)) debug_trap(s, DR6_BT)
   return R_NEXT
 }

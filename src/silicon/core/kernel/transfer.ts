@@ -1,6 +1,6 @@
 // Far JMP, CALL, RET and IRET (APM vol. 3, 24594; privilege rules in vol. 2, 24593, section 4.11).
 
-import { CPL, CS, DS, ES, EVENT_INTERRUPT, EVENTS, FS, GS, NMI_BLOCKED, PC, RSP, SS, T0 } from '../state/layout'
+import { CPL, CS, DS, ES, EVENT_INTERRUPT, EVENTS, FS, GS, NMI_BLOCKED, PC, RSP, SS, T0, T1, TR } from '../state/layout'
 import {
   FLAG_AC, FLAG_DF, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VIP, FLAG_VM, FLAGS_ARITHMETIC,
 } from '../../../spec/x86/flags'
@@ -21,14 +21,13 @@ import {
 } from './segment'
 import { svm_check } from './svm'
 import { task_switch, TASK_BY_CALL, TASK_BY_JUMP, TASK_BY_RETURN } from './task'
-import { TR } from '../state/layout'
 
 // ---- JMP and CALL
 
-/** JMP/CALL ptr16:16, ptr16:32: offset in imm2, selector in T0. */
+/** JMP/CALL ptr16:16, ptr16:32: offset in imm2, selector in T1. */
 export function far_direct(s: usize, rec: usize, call: bool): u32 {
   const offset = rec_b(rec) == 2 ? rec_imm2(rec) & 0xffff : rec_imm2(rec)
-  return far_transfer(s, rec, load<u16>(s, T0), <u32>offset, rec_b(rec), call)
+  return far_transfer(s, rec, load<u16>(s, T1), <u32>offset, rec_b(rec), call)
 }
 
 /** JMP/CALL m16:16, m16:32. REX.W changes the size of what CALL pushes only. */

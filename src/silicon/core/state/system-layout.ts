@@ -1,14 +1,12 @@
 // State of the system side that has no place of its own in layout.ts: 0xe00..0xfff. Plain constants, both compilers.
 
-/** u32: DR6 bits (B0..B3, BS, BT) of debug traps that await the end of the present instruction. */
+/** u32: DR6 bits (B0..B3, BT) of debug traps that await the end of the present instruction; bit 31: it is not single-stepped. */
 export const DEBUG_PENDING = 0xe00
-/** u32: 1 = the present instruction cleared TF by SYSCALL or by entering a handler: no single-step trap after it. */
-export const STEP_CANCEL = 0xe04
 /** u32: event being delivered, as VMCB EXITINTINFO bits 31:0 (V 31, EV 11, type 10:8, vector 7:0); 0 = none. */
 export const DELIVERING = 0xe08
 /** u32 */
 export const DELIVERING_ERROR = 0xe0c
-/** u32: 1 = debug traps are held off for one instruction (MOV SS, POP SS). Bit 1: it was so before the present instruction. */
+/** u32: 1 = the next instruction breakpoint is held off (MOV SS, POP SS). */
 export const DEBUG_HOLD = 0xe10
 
 // MSRs, u64 each. The eleven fixed-range MTRRs stand at MSR_MTRR_BASE of layout.ts (0x360..0x3b7).
