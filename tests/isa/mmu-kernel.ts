@@ -4,9 +4,31 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CORE_STATE_BASE, FABRIC_BASE, FABRIC_DRAM_BASE, FABRIC_DRAM_FRAMES, FABRIC_EPOCH, LLC_BASE } from '../../src/silicon/fabric-layout.js'
 import {
-  CR0, CR3, CR4, CTX, EFER, EFLAGS, FAULT, FAULT_ADDRESS, FAULT_ERROR, SPACE, TEST_AREA, TLB_ENTRIES, TLB_EXEC, TLB_EXEC_ENTRIES, TLB_READ, TLB_WRITE,
+  CORE_STATE_BASE,
+  FABRIC_BASE,
+  FABRIC_DRAM_BASE,
+  FABRIC_DRAM_FRAMES,
+  FABRIC_EPOCH,
+  LLC_BASE,
+} from '../../src/silicon/fabric-layout.js'
+import {
+  CR0,
+  CR3,
+  CR4,
+  CTX,
+  EFER,
+  EFLAGS,
+  FAULT,
+  FAULT_ADDRESS,
+  FAULT_ERROR,
+  SPACE,
+  TEST_AREA,
+  TLB_ENTRIES,
+  TLB_EXEC,
+  TLB_EXEC_ENTRIES,
+  TLB_READ,
+  TLB_WRITE,
 } from '../../src/silicon/core/state/layout.js'
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
@@ -41,6 +63,7 @@ interface Functions {
   mmu_sync(s: number): void
   mmu_select(s: number): void
   mmu_flush_all(s: number): void
+  mmu_new_space(s: number): void
   mmu_flush_page(s: number, la: bigint): void
   mmu_flush_pcid(s: number, pcid: number): void
   mmu_flush_asid(s: number, asid: number): void
@@ -56,7 +79,15 @@ interface Functions {
   svm_check(s: number, rec: number, code: number, info1: bigint, info2: bigint): number
   svm_msr(s: number, rec: number, msr: number, write: number): number
   svm_io(
-    s: number, rec: number, port: number, size: number, input: number, string: number, rep: number, seg: number, addressSize: number,
+    s: number,
+    rec: number,
+    port: number,
+    size: number,
+    input: number,
+    string: number,
+    rep: number,
+    seg: number,
+    addressSize: number,
   ): number
   svm_exception(s: number, vector: number, hasError: number, error: number, address: bigint): number
   svm_shutdown(s: number): number

@@ -122,8 +122,25 @@ const cases: readonly Case[] = [
   { name: 'protection key forbids access', flags: 7n | (5n << 59n), mode: 1, access: READ, cr4: PKE, pkru: 1 << 10, want: pf('25') },
   { name: 'protection key forbids writing', flags: 7n | (5n << 59n), mode: 1, access: WRITE, cr4: PKE, pkru: 2 << 10, want: pf('27') },
   { name: 'protection key allows reading', flags: 7n | (5n << 59n), mode: 1, access: READ, cr4: PKE, pkru: 2 << 10, want: OK },
-  { name: 'protection key, supervisor write without WP', flags: 7n | (5n << 59n), mode: 0, access: WRITE, cr0: 0, cr4: PKE, pkru: 2 << 10, want: OK },
-  { name: 'protection key, supervisor write with WP', flags: 7n | (5n << 59n), mode: 0, access: WRITE, cr4: PKE, pkru: 2 << 10, want: pf('23') },
+  {
+    name: 'protection key, supervisor write without WP',
+    flags: 7n | (5n << 59n),
+    mode: 0,
+    access: WRITE,
+    cr0: 0,
+    cr4: PKE,
+    pkru: 2 << 10,
+    want: OK,
+  },
+  {
+    name: 'protection key, supervisor write with WP',
+    flags: 7n | (5n << 59n),
+    mode: 0,
+    access: WRITE,
+    cr4: PKE,
+    pkru: 2 << 10,
+    want: pf('23'),
+  },
   { name: 'protection key of a supervisor page', flags: 3n | (5n << 59n), mode: 0, access: READ, cr4: PKE, pkru: 1 << 10, want: OK },
   { name: 'protection key does not stop fetches', flags: 7n | (5n << 59n), mode: 1, access: FETCH, cr4: PKE, pkru: 3 << 10, want: OK },
 ]
@@ -292,7 +309,10 @@ test('INVLPG drops one page, and whole regions where large pages were seen', asy
   for (const la of [...others, 0x401000n]) m.touch(la, WRITE)
   m.k.mmu_flush_page(S, 0x401000n)
   equal(m.hit(0x401000n, 'write'), undefined)
-  deepEqual(others.map((la) => m.hit(la, 'write')), [0x300000, 0x203000])
+  deepEqual(
+    others.map((la) => m.hit(la, 'write')),
+    [0x300000, 0x203000],
+  )
   m.k.mmu_flush_page(S, 0x4001_0000n)
   equal(m.hit(0x4000_3000n, 'write'), undefined)
 
@@ -300,6 +320,23 @@ test('INVLPG drops one page, and whole regions where large pages were seen', asy
   m.touch(0x80_4000_0000n)
   m.k.mmu_flush_page(S, 0x80_5000_0000n)
   equal(m.hit(0x80_4000_0000n, 'read'), undefined)
+})
+
+test('partial walks end with INVLPG of any page, and no fault comes of an old one', async () => {
+  const { m, t } = await longMode(7n)
+  m.touch(0x400000n)
+  const pde = t.entry(0x400000n, 2)
+  m.poke(0x180000, 0x310007n)
+  m.poke(pde, 0x180007n)
+  m.k.mmu_flush_page(S, 0x7000_0000n)
+  equal(m.touch(0x400000n), 0x310000)
+  m.poke(0x180008, 0x311007n)
+  m.poke(pde, 0x180005n)
+  m.k.mmu_new_space(S)
+  m.mode(1)
+  equal(m.touch(0x401000n, WRITE), '#PF 7 401000')
+  m.poke(pde, 0x180007n)
+  equal(m.touch(0x401000n, WRITE), 0x311000)
 })
 
 test('address-space numbers are used up and start anew without mixing spaces', async () => {

@@ -31,7 +31,7 @@ async function guest({ nested = true, sev = false } = {}): Promise<Machine> {
   m.set64(L.RSP, 0x6000n)
   m.set64(L.RAX, 0x1234n)
   const code = 0x70100
-  m.set32(code + 4, 5 << 16 >>> 0)
+  m.set32(code + 4, (5 << 16) >>> 0)
   m.view.setUint16(S + code + 6, 5, true)
   m.view.setUint16(S + code + 10, 3, true)
   m.view.setUint8(S + code + 5, 8 << 4)

@@ -15,7 +15,7 @@ import {
 } from '../state/layout'
 import {
   MMU_CODE_PAGES, MMU_CONTEXT, MMU_CONTEXTS, MMU_CONTEXTS_COUNT, MMU_GENERATION, MMU_GIANT_PAGES, MMU_LARGE_PAGES, MMU_NESTED, MMU_NEXT_GENERATION,
-  MMU_NEXT_NESTED, MMU_NEXT_SPACE, MMU_SPACES, MMU_SPACES_COUNT, MMU_TABLES, MMU_TABLES_COUNT, SVM_N_CR3,
+  MMU_NEXT_NESTED, MMU_NEXT_SPACE, MMU_SPACES, MMU_SPACES_COUNT, MMU_TABLES, MMU_TABLES_COUNT, MMU_WALKS, MMU_WALKS_COUNT, SVM_N_CR3,
 } from './svm-state'
 import {
   CR0_PG, CR0_WP, CR4_LA57, CR4_PAE, CR4_PCIDE, CR4_PKE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE,
@@ -221,9 +221,10 @@ export function mmu_flush_pcid(s: usize, pcid: u32): void {
 
 /**
  * INVLPG: entries stand in a slot that depends on the page alone, so that one slot of each table holds the page for whatever
- * space. Regions that a large page has been seen in are dropped as a whole.
+ * space. Regions that a large page has been seen in are dropped as a whole, and so are all partial walks (section 5.5.2).
  */
 export function mmu_flush_page(s: usize, la: u64): void {
+  memory.fill(s + MMU_WALKS, 0, MMU_WALKS_COUNT * 32)
   if ((load<u64>(s, MMU_GIANT_PAGES) >> ((la >> 30) & 63)) & 1) {
     mmu_flush_all(s)
     return

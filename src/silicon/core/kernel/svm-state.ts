@@ -88,3 +88,6 @@ export const MMU_USER_WRITE = 0x57000
 /** 1024 entries of 16 bytes: { guest physical page | nested number u64, frame u32, NESTED_* u32 } of final translations. */
 export const MMU_NESTED_TLB = 0x58000
 export const MMU_NESTED_TLB_COUNT = 1024
+/** 64 entries of 32 bytes: { 2 MiB region | SPACE u64, last-level table u64, rights and no-execute of the levels above it u64 }. */
+export const MMU_WALKS = 0x5c000
+export const MMU_WALKS_COUNT = 64

@@ -1,8 +1,8 @@
 // The walk of the guest's page tables in every paging mode (APM vol. 2, 24593, chapter 5), with permission checks and error codes
 // (sections 5.6, 8.4.2) and the C-bit (section 15.34.5).
 
-import { CR0, CR3, CR4, CTX, EFER, NESTED_PAGING, PKRU, SEV_ACTIVE } from '../state/layout'
-import { MMU_PDPTE } from './svm-state'
+import { CR0, CR3, CR4, CTX, EFER, NESTED_PAGING, PKRU, SEV_ACTIVE, SPACE } from '../state/layout'
+import { MMU_PDPTE, MMU_WALKS, MMU_WALKS_COUNT } from './svm-state'
 import {
   CR0_PG, CR0_WP, CR4_LA57, CR4_PAE, CR4_PKE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE,
 } from '../../../spec/x86/control-registers'
@@ -68,7 +68,9 @@ export function translate(s: usize, la: u64, access: u32): u32 {
   if (long) {
     const spare: u64 = cr4 & CR4_LA57 ? 7 : 16
     if (<u64>(<i64>(la << spare) >> spare) != la) return WALK_NOT_CANONICAL
-    return walk64(s, la, access, root & table_mask(s), cr4 & CR4_LA57 ? 5 : 4, reserved_bits(s, efer))
+    const reserved = reserved_bits(s, efer)
+    if (walk_on(s, la, access, reserved)) return WALK_OK
+    return walk64(s, la, access, root & table_mask(s), cr4 & CR4_LA57 ? 5 : 4, reserved)
   }
   if (cr4 & CR4_PAE) return walk_pae(s, la, access, root, reserved_bits(s, efer) | 0x7ff0000000000000)
   return walk32(s, la, access, root, cr4)
@@ -136,9 +138,31 @@ function level_reserved(level: u32, entry: u64): u64 {
   return level == 3 ? 0x3fffe000 : 0x1fe000
 }
 
+// @ts-ignore: decorator
+@inline
+function walk_entry(s: usize, la: u64): usize {
+  return s + MMU_WALKS + (<usize>(la >> 21) & (MMU_WALKS_COUNT - 1)) * 32
+}
+
+/**
+ * The last level alone, where an earlier walk of the region left its table: true where that succeeds. Whatever fails is walked again from
+ * the root, so that no fault comes of an old upper entry.
+ */
+function walk_on(s: usize, la: u64, access: u32, reserved: u64): bool {
+  const held = walk_entry(s, la)
+  if (load<u64>(held) != ((la & ~0x1fffff) | load<u32>(s, SPACE))) return false
+  const at = load<u64>(held, 8) + (((la >> 12) & 511) << 3)
+  const entry = read_entry(s, at)
+  if (nested_error || !(entry & PTE_P) || entry & reserved) return false
+  const upper = load<u64>(held, 16)
+  entry_address = at
+  return leaf(s, la, access, entry, entry & upper & (PTE_W | PTE_U), (entry | upper) & PTE_NX, 12, table_mask(s)) == WALK_OK
+}
+
 /** Tables of 8-byte entries from `level` down: long mode of 5 and 4 levels, and the lower two of legacy PAE. */
 function walk64(s: usize, la: u64, access: u32, table: u64, level: u32, reserved: u64): u32 {
   const mask = table_mask(s)
+  const long = level > 2
   let rights: u64 = PTE_W | PTE_U
   let nx: u64 = 0
   for (;;) {
@@ -157,6 +181,12 @@ function walk64(s: usize, la: u64, access: u32, table: u64, level: u32, reserved
     if (!(entry & PTE_A)) table_mark(s, at, entry | PTE_A, 8)
     table = entry & mask
     level--
+    if (level == 1 && long) {
+      const held = walk_entry(s, la)
+      store<u64>(held, (la & ~0x1fffff) | load<u32>(s, SPACE))
+      store<u64>(held, table, 8)
+      store<u64>(held, rights | nx, 16)
+    }
   }
   return WALK_OK
 }

@@ -1,16 +1,6 @@
 // AMD-V instructions (APM vol. 3, 24594, chapter 4: system instructions). VMGEXIT has both F3 and F2 forms.
 
-import {
-  H_CLGI,
-  H_INVLPGA,
-  H_SKINIT,
-  H_STGI,
-  H_VMGEXIT,
-  H_VMLOAD,
-  H_VMMCALL,
-  H_VMRUN,
-  H_VMSAVE,
-} from '../../ir/helper-ids.js'
+import { H_CLGI, H_INVLPGA, H_SKINIT, H_STGI, H_VMGEXIT, H_VMLOAD, H_VMMCALL, H_VMRUN, H_VMSAVE } from '../../ir/helper-ids.js'
 import { helper, helperEnd, row, type OpcodeRow } from '../row.js'
 
 const svm = { feature: 'SVM', system: true } as const
