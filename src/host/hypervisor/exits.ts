@@ -127,6 +127,18 @@ function writeCr8(vcpu: Vcpu): void {
 }
 
 function portIo(vcpu: Vcpu): void {
+  // EXITINFO2 is the address of the next instruction (section 15.10.2).
+  if (executePortIo(portEnvironment(vcpu), vcpu.vmcb.u32(V.VMCB_EXITINFO1)) === 'done') {
+    vcpu.completeAt(vcpu.vmcb.u32(V.VMCB_EXITINFO2), vcpu.vmcb.u32(V.VMCB_EXITINFO2 + 4))
+  }
+}
+
+/** Made once a vCPU: port accesses are the most frequent exits. */
+const portEnvironments = new WeakMap<Vcpu, PortEnvironment>()
+
+function portEnvironment(vcpu: Vcpu): PortEnvironment {
+  const known = portEnvironments.get(vcpu)
+  if (known) return known
   const { pc, memory } = vcpu.board
   const environment: PortEnvironment = {
     registers: vcpu.registers,
@@ -136,10 +148,8 @@ function portIo(vcpu: Vcpu): void {
     readMemory: (gpa, bytes) => memory.read(gpa, bytes),
     writeMemory: (gpa, bytes) => memory.write(gpa, bytes),
   }
-  // EXITINFO2 is the address of the next instruction (section 15.10.2).
-  if (executePortIo(environment, vcpu.vmcb.u32(V.VMCB_EXITINFO1)) === 'done') {
-    vcpu.completeAt(vcpu.vmcb.u32(V.VMCB_EXITINFO2), vcpu.vmcb.u32(V.VMCB_EXITINFO2 + 4))
-  }
+  portEnvironments.set(vcpu, environment)
+  return environment
 }
 
 /** A guest physical address with nothing mapped: a device, or an empty bus (reads as ones, writes vanish). */

@@ -98,11 +98,11 @@ export class Vm {
 
     const core = machine.core(options.coreIndex ?? 0)
     this.clock = new GuestClock(core, options.tscKHz ?? TSC_KHZ, options.time === 'virtual')
-    this.memory = new VmMemory(machine.port, machine.allocateGuestFrames(options.memoryBytes), options.memoryBytes)
+    this.asid = machine.allocateAsid(sev)
+    this.memory = new VmMemory(machine.port, this.#allocateFrames(), options.memoryBytes)
     this.nestedTables = new NestedTables(machine.port, machine.memory)
     this.nestedTables.mapRange(0, this.memory.base, VIDEO_HOLE_BASE)
     this.nestedTables.mapRange(VIDEO_HOLE_END, this.memory.base + VIDEO_HOLE_END, options.memoryBytes - VIDEO_HOLE_END)
-    this.asid = machine.allocateAsid(sev)
     const wallMsAtStart = options.clock.wallMs()
     this.paravirtual = new Paravirtual(this.memory, this.clock, sev, wallMsAtStart)
     this.pc = this.#createBoard(wallMsAtStart)
@@ -119,6 +119,15 @@ export class Vm {
       { pc: this.pc, memory: this.memory, clock: this.clock, paravirtual: this.paravirtual, sev, cBit: machine.cBit, vcpus: 1, patchLevel: [patch.lo, patch.hi] },
       this.#frames,
     )
+  }
+
+  #allocateFrames(): number {
+    try {
+      return this.machine.allocateGuestFrames(this.options.memoryBytes)
+    } catch (error) {
+      this.machine.releaseAsid(this.asid, false)
+      throw error
+    }
   }
 
   #createBoard(wallMsAtStart: number): Pc {
