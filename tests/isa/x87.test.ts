@@ -434,3 +434,22 @@ test('instruction and data pointers follow the last instruction that is no contr
     deepStrictEqual(m.getBigUint64(STATE + X87_DP, true), c.code.memory ? 0x5678n : 0n)
   }
 })
+
+test('WAIT raises #NM only with CR0.MP and CR0.TS', () => {
+  const b = x87Bench()
+  const c = makeCase(
+    x87Rows.find((row) => row.mnemonic === 'FWAIT')!,
+    new Random(9n),
+  )
+  for (const [cr0, result] of [
+    [0x11, 0],
+    [0x13, 0],
+    [0x19, 0],
+    [0x1b, 1],
+  ] as const) {
+    prepare(b, { ...c, before: { ...c.before, control: 0x37f } }, MEMORY)
+    b.memory.setUint32(STATE + CR0, cr0, true)
+    deepStrictEqual(call(b, 'x87', STATE, RECORD), result)
+    deepStrictEqual(b.memory.getUint32(STATE + FAULT, true) & 0xff, result ? 7 : 0)
+  }
+})

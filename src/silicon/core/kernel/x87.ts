@@ -1,8 +1,9 @@
-// x87: the entry (docs/core.md, "Helper records"). #NM and #UD by CR0 are the lowering's business; #MF is checked here.
+// x87: the entry (docs/core.md, "Helper records"). #NM by CR0 is the lowering's business, but for WAIT; #MF is checked here.
 
 import { R_NEXT } from '../ir/results'
+import { CR0 } from '../state/layout'
 import * as id from '../ir/x87-ids'
-import { MF, raise, rec_imm16 } from './fault'
+import { MF, NM, raise, rec_imm16 } from './fault'
 import { x87_arith_memory, x87_arith_registers, x87_compare, x87_compare_flags, x87_ftst, x87_fxam } from './x87-arith'
 import {
   x87_clear_exceptions, x87_init, x87_load_control, x87_load_environment, x87_restore, x87_save, x87_store_control, x87_store_environment, x87_store_status,
@@ -22,6 +23,8 @@ export { x87_update_es } from './x87-stack'
 /** Executes the X87 record at `rec`. A pending unmasked exception is raised first, except by instructions that do not wait. (With CR0.NE = 0 it is #MF too.) */
 export function x87(s: usize, rec: usize): u32 {
   const n: i32 = rec_imm16(rec)
+  // WAIT: #NM where CR0.MP and CR0.TS are both set (AMD64 APM vol. 2, section 3.1.1)
+  if (n == id.X87_FWAIT && (load<u32>(s, CR0) & 10) == 10) return raise(s, NM)
   if (n < id.X87_FNSTCW && status(s) & SW_ES) return raise(s, MF)
   if (n >= id.X87_FLDCW) return control_instruction(s, rec, n)
   if (n == id.X87_FWAIT) return R_NEXT

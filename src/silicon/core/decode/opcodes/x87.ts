@@ -25,7 +25,8 @@ const one = (opcode: string, modrm: string, mnemonic: string, semantics: number,
   row(`${opcode} =${modrm}`, mnemonic, operands, x87(semantics), X87)
 
 export const x87Rows: readonly OpcodeRow[] = [
-  row('9B', 'FWAIT', '', x87(id.X87_FWAIT), X87),
+  // no feature X87: WAIT has its own condition for #NM (CR0.MP and CR0.TS), which its helper checks
+  row('9B', 'FWAIT', '', x87(id.X87_FWAIT)),
 
   // D8
   ...arithmeticRows('D8', 'F', 'Md', id.X87_ARITH_M32),
