@@ -78,10 +78,10 @@ export class BlockLowering {
   }
 
   private one(mode: number): void {
-    const { semantics, options } = this.instruction.row.row
-    const unavailable = unavailability(semantics.kind, options.feature, mode)
+    const { row } = this.instruction
+    const unavailable = unavailability(row, mode)
     if (unavailable >= 0) this.raise(unavailable)
-    else this.ruleOf.get(this.instruction.row)!(this.lowering)
+    else this.ruleOf.get(row)!(this.lowering)
   }
 }
 
@@ -102,18 +102,19 @@ function ruleFor(row: CompiledRow): (l: Lowering) => void {
   }
 }
 
-const mmxFeatures = new Set(['MMX'])
-
-/** The exception that CR0 and CR4 make of a floating-point or media instruction, or -1. APM vol. 2, sections 3.1.1 and 8.2.7; vol. 4, appendix. */
-function unavailability(kind: string, feature: string | undefined, mode: number): number {
-  if (kind === 'x87') {
-    if (feature === 'X87') return mode & S.MODE_X87_NM ? NM : -1
-    return -1
+/**
+ * The exception that CR0 and CR4 make of a floating-point or media instruction, or -1. APM vol. 2, sections 3.1.1 and 8.2.7; vol. 4, appendix. A media
+ * instruction is under the conditions of the registers that it names, so CRC32, MOVNTI and CLFLUSH are under none.
+ */
+function unavailability(row: CompiledRow, mode: number): number {
+  const { semantics, options, mnemonic } = row.row
+  if (semantics.kind === 'x87') return options.feature === 'X87' && mode & S.MODE_X87_NM ? NM : -1
+  if (semantics.kind !== 'vector') return -1
+  if (row.operands.some((operand) => 'VWU'.includes(operand.class)) || mnemonic.endsWith('MXCSR')) {
+    return mode & S.MODE_SSE_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
   }
-  if (kind !== 'vector' || feature === undefined || !gated(feature)) return -1
-  if (mmxFeatures.has(feature)) return mode & S.MODE_MMX_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
-  return mode & S.MODE_SSE_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
+  if (row.operands.some((operand) => 'PQN'.includes(operand.class)) || mnemonic === 'EMMS') {
+    return mode & S.MODE_MMX_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
+  }
+  return -1
 }
-
-const gatedFeatures = new Set(['SSE', 'SSE2', 'SSE3', 'SSSE3', 'SSE41', 'SSE42', 'SSE4A', 'AES', 'PCLMUL', 'SHA', 'MMX'])
-const gated = (feature: string): boolean => gatedFeatures.has(feature)

@@ -68,7 +68,7 @@ const moveRows: readonly OpcodeRow[] = [
   plain('66 0F D7 /r reg', 'PMOVMSKB', 'Gd,Ux', V.V_PMOVMSKB, 'SSE2'),
   plain('66 0F E7 /r mem', 'MOVNTDQ', 'Mdq,Vx', V.V_MOVA_STORE, 'SSE2'),
   plain('66 0F F7 /r reg', 'MASKMOVDQU', 'Vx,Ux', V.V_MASKMOVDQU, 'SSE2'),
-  plain('NP 0F C3 /r mem', 'MOVNTI', 'M,Gy', V.V_MOVNTI, 'SSE2'),
+  plain('NP 0F C3 /r mem', 'MOVNTI', 'My,Gy', V.V_MOVNTI, 'SSE2'),
   plain('66 0F C4 /r reg', 'PINSRW', 'Vx,Ed,Ib', V.V_PINSRW, 'SSE2'),
   plain('66 0F C4 /r mem', 'PINSRW', 'Vx,Mw,Ib', V.V_PINSRW, 'SSE2'),
   plain('66 0F C5 /r reg', 'PEXTRW', 'Gd,Ux,Ib', V.V_PEXTRW_REG, 'SSE2'),

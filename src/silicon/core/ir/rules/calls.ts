@@ -4,6 +4,7 @@ import type { Operand } from '../../decode/table.js'
 import * as S from '../../state/layout.js'
 import { type Lowering, operandBytes } from '../lowering.js'
 import * as op from '../ops.js'
+import * as V from '../vector-ids.js'
 
 const IN_MEMORY = 0xff
 
@@ -75,10 +76,21 @@ export function lowerHelper(l: Lowering, helper: number, endsBlock: boolean): vo
   if (endsBlock) l.jump(op.OP_NEXT, l.nextOffset, op.LINK_NEVER)
 }
 
+/** MASKMOVQ and MASKMOVDQU store at rDI, in DS or the segment of an override (APM vol. 4 and 5). */
+function implicitDestination(l: Lowering): void {
+  l.i.base = 7
+  l.i.index = -1
+  l.i.displacement = 0
+  l.addressInto(S.T0, operandBytes(l.i, l.i.row.operands[0]!), true)
+}
+
+/** VEC record. imm2: the immediate byte, and a second one (EXTRQ, INSERTQ) in bits 15:8. */
 export function lowerVector(l: Lowering, vector: number): void {
   const { i, e } = l
   const a = fieldA(l, writesMemory(l))
-  e.emit(op.OP_VEC, fieldD(l), a, i.wide ? 8 : i.operandSize, i.addressSize << 4, vector | (i.length << 16), i.immediate)
+  if (vector === V.V_MASKMOVQ || vector === V.V_MASKMOVDQU) implicitDestination(l)
+  const immediates = (i.immediate & 0xff) | ((i.immediateHigh & 0xff) << 8)
+  e.emit(op.OP_VEC, fieldD(l), a, i.wide ? 8 : i.operandSize, i.addressSize << 4, vector | (i.length << 16), immediates)
 }
 
 export function lowerX87(l: Lowering, x87: number): void {
