@@ -1,5 +1,5 @@
 /** Puts the board together: models at their ports, wires between them. */
-import { GSI_SCI, IRQ_COM1, IRQ_KEYBOARD, IRQ_MOUSE, IRQ_RTC, IRQ_TIMER } from '../../spec/pc/interrupts.js'
+import { GSI_SCI, IRQ_COM1, IRQ_KEYBOARD, IRQ_MOUSE, IRQ_RTC, IRQ_SCI, IRQ_TIMER, PCI_INTX_ISA } from '../../spec/pc/interrupts.js'
 import { LOW_RAM_END_MAX } from '../../spec/pc/memory-map.js'
 import { PCI_SLOT_HOST_BRIDGE, PCI_SLOT_ISA_BRIDGE } from '../../spec/pc/pci.js'
 import { AcpiPm } from '../devices/acpi-pm.js'
@@ -59,7 +59,7 @@ export function createPc(options: PcOptions): Pc {
   pci.attach(PCI_SLOT_HOST_BRIDGE, hostBridge())
   const virtio = attachVirtio(options, interrupts, pci)
   pci.attach(PCI_SLOT_ISA_BRIDGE, isaBridge())
-  interrupts.apics[0].enterVirtualWireMode()
+  leaveFirmwareState(interrupts)
   pci.assignResources()
 
   const { pit, pm, rtc, uart, keyboard, control, fwCfg } = chips
@@ -99,6 +99,14 @@ export function createPc(options: PcOptions): Pc {
     save: () => saveParts(parts, scheduler),
     restore: (saved) => restoreParts(parts, scheduler, saved),
   }
+}
+
+/** There is no firmware here: what a kernel finds done by it is done when the board is made. */
+function leaveFirmwareState(interrupts: InterruptRouter): void {
+  interrupts.apics[0].enterVirtualWireMode()
+  // SCI and the PCI wires are level triggered in 8259 mode.
+  const levels = [IRQ_SCI, ...PCI_INTX_ISA].reduce((bits, irq) => bits | (1 << (irq - 8)), 0)
+  interrupts.pic.writeElcr('slave', levels)
 }
 
 function saveParts(parts: Record<string, Stateful>, scheduler: Scheduler): Saved {
