@@ -31,7 +31,7 @@ export const XSAVE_EXTENDED: u32 = 576
 export const XSAVE_PKRU_STANDARD: u32 = 832
 export const XSAVE_PKRU_BYTES: u32 = 8
 
-/** Bits of MXCSR that exist. */
+/** Bits of MXCSR that exist: without misaligned exception mask. */
 const MXCSR_MASK: u32 = 0xffff
 const MXCSR_INITIAL: u32 = 0x1f80
 const FCW_INITIAL: u16 = 0x37f
@@ -99,11 +99,12 @@ function reset_x87(s: usize): void {
 }
 
 export function put_xmm(s: usize, at: usize): void {
-  const count = xmm_count(s)
-  for (let i: u32 = 0; i < count; i++) memory.copy(at + IMAGE_XMM + i * 16, s + XMM + i * XMM_STRIDE, 16)
+  for (let i: u32 = 0; i < 16; i++) memory.copy(at + IMAGE_XMM + i * 16, s + XMM + i * XMM_STRIDE, 16)
 }
 export function take_xmm(s: usize, at: usize): void {
-  const count = xmm_count(s)
+  take_low_xmm(s, at, 16)
+}
+function take_low_xmm(s: usize, at: usize, count: u32): void {
   for (let i: u32 = 0; i < count; i++) memory.copy(s + XMM + i * XMM_STRIDE, at + IMAGE_XMM + i * 16, 16)
 }
 function reset_xmm(s: usize): void {
@@ -147,7 +148,7 @@ function fxrstor(s: usize, rec: usize): u32 {
   take_x87(s, at, rec_b(rec) == 8)
   if (!sse) return R_NEXT
   store<u32>(s, load<u32>(at, IMAGE_MXCSR), MXCSR)
-  take_xmm(s, at)
+  take_low_xmm(s, at, xmm_count(s))
   return R_NEXT
 }
 
@@ -266,7 +267,7 @@ function restore(s: usize, rec: usize, privileged: bool): u32 {
 function commit_restore(s: usize, at: usize, wanted: u64, present: u64, mxcsr: bool, wide: bool): void {
   if (present & XCR0_X87) take_x87(s, at, wide)
   else if (wanted & XCR0_X87) reset_x87(s)
-  if (present & XCR0_SSE) take_xmm(s, at)
+  if (present & XCR0_SSE) take_low_xmm(s, at, xmm_count(s))
   else if (wanted & XCR0_SSE) reset_xmm(s)
   if (mxcsr) store<u32>(s, load<u32>(at, IMAGE_MXCSR), MXCSR)
   else if (wanted & XCR0_SSE) store<u32>(s, MXCSR_INITIAL, MXCSR)
