@@ -28,8 +28,8 @@ export const CPUID_7_EDX = 0x10
 /** XSAVEOPT, XSAVEC, XGETBV with ECX = 1, XSAVES. */
 export const CPUID_D1_EAX = 0xf
 
-/** LAHF/SAHF, SVM, LZCNT, SSE4A, PREFETCHW, TopologyExtensions, MONITORX. */
-export const CPUID_8000_0001_ECX = 0x20400165
+/** LAHF/SAHF, SVM, LZCNT, SSE4A, misaligned SSE, PREFETCHW, TopologyExtensions, MONITORX. */
+export const CPUID_8000_0001_ECX = 0x204001e5
 /** The common bits of leaf 1, SYSCALL, NX, AMD MMX extensions, 1 GiB pages, RDTSCP, long mode. */
 export const CPUID_8000_0001_EDX = 0x2dd3fbfd
 export const CPUID_8000_0001_EBX = 0x40000000

@@ -31,8 +31,8 @@ export const XSAVE_EXTENDED: u32 = 576
 export const XSAVE_PKRU_STANDARD: u32 = 832
 export const XSAVE_PKRU_BYTES: u32 = 8
 
-/** Bits of MXCSR that exist: without misaligned exception mask. */
-const MXCSR_MASK: u32 = 0xffff
+/** Bits of MXCSR that exist, the misaligned exception mask (bit 17) among them; the same for LDMXCSR in vector-control.ts. */
+const MXCSR_MASK: u32 = 0x2ffff
 const MXCSR_INITIAL: u32 = 0x1f80
 const FCW_INITIAL: u16 = 0x37f
 const SAVE_ALL: u32 = 0
