@@ -1,20 +1,21 @@
 // The instructions that host software in TypeScript issues through doors/host.ts. 64-bit values come as two halves.
 
-import { MXCSR, PKRU, RAX, RBX, RCX, RDX } from '../state/layout'
+import { PKRU, RAX, RBX, RCX, RDX, SCRATCH } from '../state/layout'
 import { R_NEXT } from '../ir/results'
 import { cpuid_eax, cpuid_ebx, cpuid_ecx, cpuid_edx, cpuid_leaf } from './cpuid'
 import { GP, raise_error } from './fault'
-import { mmu_pkru_changed, mmu_sync } from './mmu'
+import { mmu_sync } from './mmu'
 import { msr_read, msr_value, msr_write } from './msr'
 import { svm_physical_interrupt } from './svm-events'
 import { svm_invlpga, svm_set_gif } from './svm'
 import { svm_vmload, svm_vmsave, vmrun_enter as enter } from './svm-run'
 import { system_pointer } from './walk-nested'
-import { put_mxcsr, put_x87, put_xmm, take_x87, take_xmm } from './xsave'
+import { commit_restore, MXCSR_MASK, put_mxcsr, put_x87, put_xmm, XSAVE_EXTENDED, XSAVE_PKRU_STANDARD } from './xsave'
+import { XCR0_SSE } from '../../../spec/x86/control-registers'
 
 const MXCSR_AT: usize = 24
 const HEADER_AT: usize = 512
-const PKRU_AT: usize = 576
+const PKRU_AT: usize = XSAVE_PKRU_STANDARD
 /** x87, SSE and PKRU. */
 const COMPONENTS: u64 = 0x203
 
@@ -89,14 +90,16 @@ export function save_extended(s: usize, lo: u32, hi: u32): u32 {
   return R_NEXT
 }
 
-/** XRSTOR of what save_extended wrote. Reserved MXCSR bits raise #GP as the instruction does. */
+/** XRSTOR of a standard image at hi:lo; components that its header does not name take their initial state. */
 export function restore_extended(s: usize, lo: u32, hi: u32): u32 {
   const at = image(s, lo, hi, 0)
-  if (!at || load<u32>(at, MXCSR_AT) >> 18 || load<u64>(at, HEADER_AT) != COMPONENTS) return raise_error(s, GP, 0)
-  take_x87(s, at, true)
-  take_xmm(s, at)
-  store<u32>(s, load<u32>(at, MXCSR_AT), MXCSR)
-  store<u32>(s, load<u32>(at, PKRU_AT), PKRU)
-  mmu_pkru_changed(s)
+  if (!at) return raise_error(s, GP, 0)
+  const present = load<u64>(at, HEADER_AT)
+  if (present & ~COMPONENTS || load<u64>(at, HEADER_AT + 8) || load<u64>(at, HEADER_AT + 16)) return raise_error(s, GP, 0)
+  if (load<u32>(at, MXCSR_AT) & ~MXCSR_MASK) return raise_error(s, GP, 0)
+
+  memory.copy(s + SCRATCH, at, XSAVE_EXTENDED)
+  store<u64>(s + SCRATCH + XSAVE_EXTENDED, load<u64>(at, PKRU_AT))
+  commit_restore(s, s + SCRATCH, COMPONENTS, present, (present & XCR0_SSE) != 0, true)
   return R_NEXT
 }

@@ -32,7 +32,7 @@ export const XSAVE_PKRU_STANDARD: u32 = 832
 export const XSAVE_PKRU_BYTES: u32 = 8
 
 /** Bits of MXCSR that exist, the misaligned exception mask (bit 17) among them; the same for LDMXCSR in vector-control.ts. */
-const MXCSR_MASK: u32 = 0x2ffff
+export const MXCSR_MASK: u32 = 0x2ffff
 const MXCSR_INITIAL: u32 = 0x1f80
 const FCW_INITIAL: u16 = 0x37f
 const SAVE_ALL: u32 = 0
@@ -234,7 +234,7 @@ function save(s: usize, rec: usize, form: u32, privileged: bool): u32 {
 }
 
 /** The header's reserved bytes are zero and it names nothing that is not enabled (section 11.5). */
-function header_legal(s: usize, header: usize, compact_only: bool, supervisor: bool): bool {
+export function header_legal(s: usize, header: usize, compact_only: bool, supervisor: bool): bool {
   const present = load<u64>(header)
   const format = load<u64>(header, 8)
   const enabled = supervisor ? load<u64>(s, XCR0) | load<u64>(s, XSS) : load<u64>(s, XCR0)
@@ -264,7 +264,7 @@ function restore(s: usize, rec: usize, privileged: bool): u32 {
 }
 
 /** Components that are requested and not present take their initial state. */
-function commit_restore(s: usize, at: usize, wanted: u64, present: u64, mxcsr: bool, wide: bool): void {
+export function commit_restore(s: usize, at: usize, wanted: u64, present: u64, mxcsr: bool, wide: bool): void {
   if (present & XCR0_X87) take_x87(s, at, wide)
   else if (wanted & XCR0_X87) reset_x87(s)
   if (present & XCR0_SSE) take_low_xmm(s, at, xmm_count(s))
