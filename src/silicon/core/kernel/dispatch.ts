@@ -204,6 +204,12 @@ function block_mode(s: usize): u32 {
   return mode
 }
 
+/** TypeScript makes the block first: its instruction is still to be stepped and still in the interrupt shadow. */
+function not_begun(s: usize): void {
+  store<u32>(s, 0, STEP_ARMED)
+  if (load<u32>(s, SHADOW)) store<u32>(s, 1, SHADOW)
+}
+
 /** The first record to execute, or 0 with EXIT_REASON set. PC and BUDGET are exact. */
 export function next_block(s: usize): usize {
   while (true) {
@@ -230,7 +236,10 @@ export function next_block(s: usize): usize {
     }
     const block = choose(s, linear_pc(s, load<u64>(s, PC)), budget)
     if (block) return block + BLOCK_FIRST_RECORD
-    if (!load<u32>(s, FAULT)) return 0
+    if (!load<u32>(s, FAULT)) {
+      not_begun(s)
+      return 0
+    }
   }
 }
 
