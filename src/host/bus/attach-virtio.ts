@@ -27,7 +27,12 @@ export function attachVirtio(options: PcOptions, interrupts: InterruptRouter, pc
   }
 
   if (entropy) attach('virtio-rng', new VirtioRng(entropy))
-  const port = terminal && new VirtioConsole((bytes) => terminal.output(bytes))
+  const port =
+    terminal &&
+    new VirtioConsole(
+      (bytes) => terminal.output(bytes),
+      () => terminal.inputSpace?.(),
+    )
   if (port) attach('virtio-console', port)
   blocks.forEach((backend, i) => attach(`virtio-block${i}`, new VirtioBlock(backend)))
   return { parts, console: port && { input: (bytes) => port.input(bytes), freeInput: () => port.freeInput() } }

@@ -209,6 +209,11 @@ test('UART input waits for RTS, survives a FIFO reset before it, and comes in or
   assert.deepEqual(Uint8Array.from(seen), text.slice(0, 4096))
   assert.equal(space, 1)
   assert.equal(board.pc.serial.freeInput(), 4096)
+  // While the guest listens, what is refused for want of room is announced once, and not from inside the call.
+  assert.equal(board.pc.serial.input(text), 4096)
+  assert.equal(space, 1)
+  inb(board, base)
+  assert.equal(space, 2)
 })
 
 test('UART interrupts: receive below and at the trigger, transmit cleared by reading IIR', () => {

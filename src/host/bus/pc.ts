@@ -30,7 +30,7 @@ export interface PcOptions {
   readonly events: PcEvents
   /** Called with each byte that the guest sends through COM1. */
   readonly serialOutput: (byte: number) => void
-  /** COM1 has room again after `serial.input` took less than all. */
+  /** COM1 has room again after `serial.input` took less than all. Called once for each such refusal, never from inside it. */
   readonly serialInputSpace?: () => void
   /** Debug console, ports 0xe9 and 0x402. Without it the ports are empty. */
   readonly debugOutput?: (byte: number) => void
@@ -43,7 +43,7 @@ export interface PcVirtio {
   /** virtio-rng; fills the target with random bytes. */
   readonly entropy?: { fill(target: Uint8Array): void }
   /** virtio-console: one port. Input through `Pc.virtioConsole`. */
-  readonly console?: { output(bytes: Uint8Array): void }
+  readonly console?: { output(bytes: Uint8Array): void; inputSpace?(): void }
   readonly blocks?: readonly BlockBackend[]
 }
 

@@ -79,6 +79,7 @@ export class Scheduler implements TimeSource {
 
   /** Fires what is due, earliest first. Each timer fires at most once a call: what is armed meanwhile lies after now. */
   advance(): void {
+    if (this.firing) return
     const now = this.source.nowNs()
     if (this.nextDeadlineNs() > now) return
     this.firing = true

@@ -47,6 +47,8 @@ const initialState = () => ({
   queue: new Uint8Array(UART_INPUT_BYTES_MAX),
   queueFirst: 0,
   queueCount: 0,
+  /** The last input was not taken whole. */
+  refused: false,
 })
 
 export class Uart16550 implements Stateful {
@@ -60,13 +62,17 @@ export class Uart16550 implements Stateful {
     private readonly space: () => void,
   ) {}
 
-  /** Bytes for the guest; returns how many were taken. */
+  /** Bytes for the guest; returns how many were taken. If not all, `space` is called once there is room (never from in here). */
   input(bytes: Uint8Array): number {
     const { state } = this
-    const taken = Math.min(bytes.length, this.freeInput())
-    for (let i = 0; i < taken; i++) state.queue[(state.queueFirst + state.queueCount + i) % UART_INPUT_BYTES_MAX] = bytes[i]
-    state.queueCount += taken
+    let taken = 0
+    while (taken < bytes.length && this.freeInput() > 0) {
+      state.queue[(state.queueFirst + state.queueCount) % UART_INPUT_BYTES_MAX] = bytes[taken++]
+      state.queueCount++
+    }
+    state.refused = false
     this.update()
+    state.refused = taken < bytes.length
     return taken
   }
 
@@ -240,13 +246,14 @@ export class Uart16550 implements Stateful {
   private update(): void {
     const { state } = this
     const room = state.fifosEnabled ? FIFO_BYTES : 1
-    const full = state.queueCount === UART_INPUT_BYTES_MAX
     while (this.listens && state.queueCount > 0 && state.fifoCount < room) {
       state.fifo[state.fifoCount++] = state.queue[state.queueFirst]
       state.queueFirst = (state.queueFirst + 1) % UART_INPUT_BYTES_MAX
       state.queueCount--
     }
     this.irq((state.mcr & MCR_OUT2) !== 0 && !this.loops && this.interrupt() !== IIR_NONE)
-    if (full && state.queueCount < UART_INPUT_BYTES_MAX) this.space()
+    if (!state.refused || state.queueCount === UART_INPUT_BYTES_MAX) return
+    state.refused = false
+    this.space()
   }
 }

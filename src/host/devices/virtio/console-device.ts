@@ -9,7 +9,12 @@ const INPUT_BYTES_MAX = 4096
 /** Output of one request. Linux sends at most a few pages. */
 const OUTPUT_BYTES_MAX = 0x1_0000
 
-const initialState = () => ({ waiting: new Uint8Array(INPUT_BYTES_MAX), count: 0 })
+const initialState = () => ({
+  waiting: new Uint8Array(INPUT_BYTES_MAX),
+  count: 0,
+  /** The last input was not taken whole. */
+  refused: false,
+})
 
 export class VirtioConsole implements VirtioDevice {
   readonly type = VIRTIO_CONSOLE
@@ -28,6 +33,8 @@ export class VirtioConsole implements VirtioDevice {
   constructor(
     // connections
     private readonly output: (bytes: Uint8Array) => void,
+    /** There is room again after `input` refused some. Never called from inside `input`. */
+    private readonly space: () => void,
   ) {}
 
   connect(queues: readonly Virtqueue[]): void {
@@ -39,7 +46,9 @@ export class VirtioConsole implements VirtioDevice {
     const taken = Math.min(bytes.length, this.freeInput())
     this.state.waiting.set(bytes.subarray(0, taken), this.state.count)
     this.state.count += taken
+    this.state.refused = false
     this.feed()
+    this.state.refused = taken < bytes.length
     return taken
   }
 
@@ -80,6 +89,9 @@ export class VirtioConsole implements VirtioDevice {
       served = true
     }
     if (served) receive.signal()
+    if (!state.refused || this.freeInput() === 0) return
+    state.refused = false
+    this.space()
   }
 
   private drain(): void {
