@@ -5,15 +5,13 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { Core } from '../../src/silicon/core/core.js'
 import { CoreKernel } from '../../src/silicon/core/core-kernel.js'
-import { integerRows } from '../../src/silicon/core/decode/opcodes/integer.js'
-import { svmRows } from '../../src/silicon/core/decode/opcodes/svm.js'
-import { compileTable } from '../../src/silicon/core/decode/table.js'
+import { opcodeTable } from '../../src/silicon/core/decode/opcodes.js'
 import { FABRIC_BASE, FABRIC_DRAM_BASE, FABRIC_DRAM_FRAMES, FABRIC_EPOCH, LLC_BASE } from '../../src/silicon/fabric-layout.js'
 import * as V from '../../src/spec/svm/vmcb.js'
 import * as X from '../../src/spec/svm/exit-codes.js'
 
 const wasm = readFileSync(new URL('../../build/kernel/core.wasm', import.meta.url))
-const table = compileTable([...integerRows, ...svmRows])
+const table = opcodeTable()
 
 const FRAMES = 0x1000
 const VMCB = 0x10000
@@ -128,6 +126,10 @@ test('VMMCALL: registers are shared, RAX and RIP stand in the VMCB', () => {
   equal(g.core.instructionsRetired, 3)
 })
 
+test('VMGEXIT of a guest without SEV-ES is VMMCALL', () => {
+  for (const prefix of [0xf2, 0xf3]) equal(new Guest([prefix, ...VMMCALL]).run(), '81')
+})
+
 test('a nested fault in the midst of a block: RIP, bytes and registers are those of the instruction', () => {
   // mov ecx, 1; mov [0x50000], ecx; mov ecx, 2; vmmcall
   const store = [0x89, 0x0c, 0x25, 0, 0, 5, 0]
@@ -209,6 +211,55 @@ test('a virtual interrupt waits for the end of the interrupt shadow', () => {
   equal(g.run(), '81')
   equal(g.peek(STACK - 40), BigInt(CODE + 1))
   equal(g.vmcb(V.VMCB_V_INTR) & 0x100n, 0n)
+})
+
+test('STI holds a virtual interrupt off for one instruction; STI and HLT exit together in the shadow', () => {
+  // sti; nop; nop
+  const g = new Guest([0xfb, 0x90, 0x90, ...VMMCALL])
+  g.handler(0x41, VMMCALL)
+  g.poke(VMCB + V.VMCB_RFLAGS, 2n)
+  g.poke(VMCB + V.VMCB_V_INTR, 0x41_0110_0100n | BigInt(V.V_INTR_MASKING))
+  equal(g.run(), '81')
+  equal(g.peek(STACK - 40), BigInt(CODE + 2))
+
+  const h = new Guest([0xfb, 0xf4, ...VMMCALL])
+  h.intercept(X.VMEXIT_HLT)
+  h.poke(VMCB + V.VMCB_RFLAGS, 2n)
+  equal(h.run(), '78')
+  deepEqual([h.vmcb(V.VMCB_RIP), h.vmcb(V.VMCB_NRIP), h.vmcb(V.VMCB_INTERRUPT_SHADOW)], [BigInt(CODE + 1), BigInt(CODE + 2), 1n])
+})
+
+test('software interrupts: intercepts name the vector and the next instruction, injection returns behind it', () => {
+  // int 80h; vmmcall
+  const g = new Guest([0xcd, 0x80, ...VMMCALL])
+  g.handler(0x80, VMMCALL)
+  g.intercept(X.VMEXIT_SWINT)
+  equal(g.run(), '75')
+  deepEqual([g.vmcb(V.VMCB_EXITINFO1), g.vmcb(V.VMCB_RIP), g.vmcb(V.VMCB_NRIP)], [0x80n, BigInt(CODE), BigInt(CODE + 2)])
+  g.poke(VMCB + V.VMCB_EVENTINJ, 0x8000_0480n)
+  equal(g.run(), '81')
+  equal(g.peek(STACK - 40), BigInt(CODE + 2))
+
+  const h = new Guest([0xcc])
+  h.intercept(X.VMEXIT_EXCEPTION + 3)
+  equal(h.run(), '43')
+  deepEqual([h.vmcb(V.VMCB_RIP), h.vmcb(V.VMCB_NRIP)], [BigInt(CODE), BigInt(CODE + 1)])
+})
+
+test('MSR and I/O intercepts by their maps', () => {
+  // mov ecx, C0000102h; rdmsr (open); mov ecx, C0000234h; wrmsr (marked); out 80h, al
+  const g = new Guest([0xb9, 0x02, 0x01, 0, 0xc0, 0x0f, 0x32, 0xb9, 0x34, 0x02, 0, 0xc0, 0x0f, 0x30, 0xe6, 0x80])
+  g.intercept(X.VMEXIT_MSR)
+  g.intercept(X.VMEXIT_IOIO)
+  g.poke(VMCB + V.VMCB_MSRPM_BASE_PA, 0x50000n)
+  g.poke(VMCB + V.VMCB_IOPM_BASE_PA, 0x54000n)
+  g.poke(0x50000 + 0x888, 0xffff_ffff_ffffn << 16n)
+  g.bytes(0x54000 + 0x10, [1])
+  equal(g.run(), '7c')
+  deepEqual([g.vmcb(V.VMCB_EXITINFO1), g.vmcb(V.VMCB_RIP)], [1n, BigInt(CODE + 12)])
+  g.poke(VMCB + V.VMCB_RIP, g.vmcb(V.VMCB_NRIP))
+  equal(g.run(), '7b')
+  deepEqual([g.vmcb(V.VMCB_EXITINFO1), g.vmcb(V.VMCB_EXITINFO2)], [0x80_0210n, BigInt(CODE + 16)])
 })
 
 test('the budget ends in VMEXIT_INTR between two instructions', () => {

@@ -8,7 +8,8 @@ import { CR4_FSGSBASE } from '../../../spec/x86/control-registers'
 import { FLAG_AC, FLAG_CF, FLAG_IF, FLAG_IOPL, FLAG_OF, FLAG_RF, FLAG_VM, FLAGS_ALL, FLAGS_ARITHMETIC } from '../../../spec/x86/flags'
 import { HWCR_MON_MWAIT_USER } from '../../../spec/x86/msr'
 import {
-  VMEXIT_HLT, VMEXIT_ICEBP, VMEXIT_INVD, VMEXIT_MONITOR, VMEXIT_MWAIT, VMEXIT_PAUSE, VMEXIT_POPF, VMEXIT_PUSHF, VMEXIT_SWINT, VMEXIT_WBINVD,
+  VMEXIT_EXCEPTION, VMEXIT_HLT, VMEXIT_ICEBP, VMEXIT_INVD, VMEXIT_MONITOR, VMEXIT_MWAIT, VMEXIT_PAUSE, VMEXIT_POPF, VMEXIT_PUSHF, VMEXIT_SWINT,
+  VMEXIT_WBINVD,
 } from '../../../spec/svm/exit-codes'
 import { R_EXIT, R_FAULT, R_JUMP, R_NEXT } from '../ir/results'
 import { linear } from './address'
@@ -22,7 +23,7 @@ import { load8, store_bytes } from './memory'
 import { rdmsr, wrmsr } from './msr'
 import { port_single, port_string, port_width } from './port'
 import { canonical, is_vm86, moved_sp, push, stack_read } from './segment'
-import { svm_check, svm_exception } from './svm'
+import { svm_check } from './svm'
 import { swapgs, syscall, sysenter, sysexit, sysret } from './syscall'
 import {
   arpl, lar, lldt, load_pointer, load_table, lsl, ltr, mov_from_segment, mov_to_segment, pop_segment, push_segment, sldt, store_table, str, verify,
@@ -39,17 +40,17 @@ declare function entropy32(): u32
 
 /** INT n; in virtual-8086 mode it needs IOPL 3. */
 function int_n(s: usize, rec: usize): u32 {
-  const outcome = svm_check(s, rec, VMEXIT_SWINT, 0, 0)
+  const outcome = svm_check(s, rec, VMEXIT_SWINT, rec_imm2(rec) & 0xff, 0)
   if (outcome != R_NEXT) return outcome
   if (is_vm86(s) && (load<u32>(s, EFLAGS) & FLAG_IOPL) != FLAG_IOPL) return raise_error(s, GP, 0)
   return deliver_from(s, rec, rec_imm2(rec) & 0xff, EVENT_SOFTWARE)
 }
 
-/** INT3 and INTO are exceptions, and intercepted as such with RIP at the instruction. */
+/** INT3 and INTO are exceptions, and intercepted as such with RIP at the instruction and nRIP behind it. */
 function trap(s: usize, rec: usize, vector: u32): u32 {
   const next = next_pc(s, rec)
+  if (svm_check(s, rec, VMEXIT_EXCEPTION + vector, 0, 0) == R_EXIT) return R_EXIT
   store<u64>(s, this_pc(s, rec), PC)
-  if (svm_exception(s, vector, false, 0, 0)) return R_EXIT
   return deliver_event(s, vector, EVENT_EXCEPTION, false, 0, next)
 }
 
