@@ -260,6 +260,8 @@ export function drop_inner_segments(s: usize, cpl: u32): void {
   for (let seg: u32 = ES; seg <= 5; seg++) {
     if (seg == CS || seg == SS) continue
     const attributes = seg_attributes(s, seg)
+    // A register that is null already keeps its base: FS and GS of 64-bit software mostly are.
+    if (!(attributes & ATTR_P)) continue
     const conforming = (attributes & (TYPE_CODE | TYPE_EC)) == (TYPE_CODE | TYPE_EC)
     if (((attributes >> 5) & 3) < cpl && !conforming) set_null_segment(s, seg, 0)
   }
