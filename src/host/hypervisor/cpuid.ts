@@ -9,6 +9,8 @@ export interface CpuidView {
   readonly vcpus: number
   /** CR4.OSXSAVE of the guest. */
   readonly osxsave: boolean
+  /** CR4.PKE of the guest. */
+  readonly ospke: boolean
   /** The local APIC is enabled in APIC_BASE. */
   readonly apicEnabled: boolean
   readonly sev: boolean
@@ -32,6 +34,8 @@ const X2APIC = 1 << 21
 const TSC_DEADLINE = 1 << 24
 const OSXSAVE = 1 << 27
 const HYPERVISOR = 1 << 31
+/** Leaf 7 ECX. */
+const OSPKE = 1 << 4
 /** Leaf 1 EDX. */
 const APIC = 1 << 9
 const HTT = 1 << 28
@@ -65,6 +69,8 @@ export function guestCpuid(core: HostCore, view: CpuidView, leaf: number, sublea
       return NOTHING
     case 0x6:
       return { eax: ARAT, ebx: 0, ecx: 0, edx: 0 }
+    case 0x7:
+      return subleaf === 0 ? { ...r, ecx: ((r.ecx & ~OSPKE) | (view.ospke ? OSPKE : 0)) >>> 0 } : r
     case 0xb:
       return topologyLeaf(view, subleaf)
     case 0x80000001:

@@ -11,6 +11,8 @@ export class GuestClock {
   readonly virtual: boolean
   readonly #core: HostCore
   readonly #ticksPerNs: number
+  readonly #ticksPerInstruction: number
+  readonly #origin: number
   /** Guest ticks since guest time 0 = core TSC + #base. */
   #base: number
   /** What the guest itself wrote to its TSC, as a 64-bit difference. */
@@ -19,17 +21,20 @@ export class GuestClock {
   /** Real time: instructions per nanosecond, a moving average. */
   #speed = 0.02
 
-  constructor(core: HostCore, tscKHz: number, virtual: boolean) {
+  /** `ticksPerInstruction`: virtual time only, what the chip's TSC gains with each instruction. */
+  constructor(core: HostCore, tscKHz: number, virtual: boolean, ticksPerInstruction: number) {
     this.#core = core
+    this.#ticksPerInstruction = ticksPerInstruction
+    this.#origin = readTsc(core) - core.instructionsRetired * ticksPerInstruction
     this.tscKHz = tscKHz
     this.#ticksPerNs = tscKHz / 1e6
     this.virtual = virtual
     this.#base = -this.#coreTsc()
   }
 
+  /** In virtual time the count of instructions says it, without a read of the MSR: this is asked several times an exit. */
   #coreTsc(): number {
-    const tsc = this.#core.rdmsr(MSR_TSC)
-    return tsc.hi * 0x100000000 + tsc.lo
+    return this.virtual ? this.#origin + this.#core.instructionsRetired * this.#ticksPerInstruction : readTsc(this.#core)
   }
 
   /** Ticks since guest time 0, the guest's own writes to its TSC left out. */
@@ -77,11 +82,11 @@ export class GuestClock {
   }
 
   /** Instructions until guest time `deadlineNs`: exact in virtual time, an estimate in real time. */
-  instructionsUntil(deadlineNs: number, ticksPerInstruction: number): number {
+  instructionsUntil(deadlineNs: number): number {
     if (deadlineNs === Infinity) return Infinity
     if (this.virtual) {
       const ticks = Math.ceil(deadlineNs * this.#ticksPerNs) - this.ticks()
-      return Math.max(1, Math.ceil(ticks / ticksPerInstruction))
+      return Math.max(1, Math.ceil(ticks / this.#ticksPerInstruction))
     }
     return Math.max(1000, Math.ceil((deadlineNs - this.nowNs()) * this.#speed))
   }
@@ -95,4 +100,9 @@ export class GuestClock {
   get instructionsPerNs(): number {
     return this.#speed
   }
+}
+
+function readTsc(core: HostCore): number {
+  const tsc = core.rdmsr(MSR_TSC)
+  return tsc.hi * 0x100000000 + tsc.lo
 }

@@ -23,6 +23,7 @@ export class HostMachine {
   /** Permission maps are the same for every guest. */
   readonly iopm: number
   readonly msrpm: number
+  readonly #smeSupported: boolean
   readonly #asids: AsidPool
   readonly #owners = new Map<HostCore, Vcpu>()
   #driver: SevDriver | undefined
@@ -36,6 +37,7 @@ export class HostMachine {
     const core = this.core(0)
     const encryption = core.cpuid(0x8000001f, 0)
     this.cBit = encryption.ebx & 0x3f
+    this.#smeSupported = (encryption.eax & 1) !== 0
     this.sevSupported = (encryption.eax & 2) !== 0
     const count = core.cpuid(0x8000000a, 0).ebx
     this.#asids = new AsidPool({ sevFirst: Math.max(1, encryption.edx), sevLast: encryption.ecx, count: Math.max(2, count) })
@@ -75,7 +77,8 @@ export class HostMachine {
   readySev(): SevDriver {
     if (!this.sevSupported) throw new HostResourceError('this chip has no SEV')
     if (!this.#sevReady) {
-      for (const core of this.port.cores) {
+      // A chip without SME has nothing to switch on: SEV guests always have their keys.
+      for (const core of this.#smeSupported ? this.port.cores : []) {
         const syscfg = core.rdmsr(MSR_SYSCFG)
         core.wrmsr(MSR_SYSCFG, { lo: (syscfg.lo | SYSCFG_MEM_ENCRYPT) >>> 0, hi: syscfg.hi })
       }

@@ -1,4 +1,4 @@
-import { CR0_PG, EFER_FFXSR, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EFER_SVME, EFER_TCE } from '../../spec/x86/control-registers.js'
+import { CR0_PG, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EFER_SVME } from '../../spec/x86/control-registers.js'
 import { LOW_RAM_END_MAX } from '../../spec/pc/memory-map.js'
 import { VMCB_CR0, VMCB_EFER, VMCB_SPEC_CTRL } from '../../spec/svm/vmcb.js'
 import * as M from './msr-numbers.js'
@@ -16,9 +16,12 @@ export interface MsrPeripherals {
   }
   readonly paravirtual: { readMsr(msr: number): [number, number] | undefined; writeMsr(msr: number, lo: number, hi: number): boolean }
   writeTsc(lo: number, hi: number): void
+  /** A change that cached translations do not know of. */
+  flushTlb(): void
 }
 
-const EFER_WRITABLE = EFER_SCE | EFER_LME | EFER_NXE | EFER_FFXSR | EFER_TCE
+/** What the chip's CPUID offers: no fast FXSAVE, no translation cache extension. */
+const EFER_WRITABLE = EFER_SCE | EFER_LME | EFER_NXE
 const MTRR_WRITE_BACK = 6
 const MTRR_ENABLED = 0x800
 const MTRR_FIXED_ENABLED = 0x400
@@ -151,6 +154,7 @@ export class GuestMsrs {
     const now = this.#vmcb.u32(VMCB_EFER)
     if (hi !== 0 || (lo & ~(EFER_WRITABLE | EFER_LMA)) !== 0) return false
     if ((this.#vmcb.u32(VMCB_CR0) & CR0_PG) !== 0 && ((now ^ lo) & EFER_LME) !== 0) return false
+    if (((now ^ lo) & EFER_NXE) !== 0) this.#peripherals.flushTlb()
     this.#vmcb.set64(VMCB_EFER, (lo & EFER_WRITABLE) | (now & EFER_LMA) | EFER_SVME, 0)
     return true
   }

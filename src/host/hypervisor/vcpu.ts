@@ -1,6 +1,6 @@
 import type { HostCore, HostPort } from '../../silicon/doors/host.js'
 import type { Pc } from '../bus/index.js'
-import { CR4_OSXSAVE } from '../../spec/x86/control-registers.js'
+import { CR4_OSXSAVE, CR4_PKE } from '../../spec/x86/control-registers.js'
 import { FLAG_IF, FLAG_TF } from '../../spec/x86/flags.js'
 import * as V from '../../spec/svm/vmcb.js'
 import * as X from '../../spec/svm/exit-codes.js'
@@ -86,7 +86,12 @@ export class Vcpu {
     this.#xsaveSpa = frames.xsave
     this.vmcb = new Vmcb(host, frames.vmcb)
     this.registers = new GuestRegisters(core, this.vmcb)
-    const peripherals = { apic: board.pc.apics[index]!, paravirtual: board.paravirtual, writeTsc: (lo: number, hi: number) => this.#writeTsc(lo, hi) }
+    const peripherals = {
+      apic: board.pc.apics[index]!,
+      paravirtual: board.paravirtual,
+      writeTsc: (lo: number, hi: number) => this.#writeTsc(lo, hi),
+      flushTlb: () => this.requestTlbFlush(),
+    }
     this.msrs = new GuestMsrs(this.vmcb, peripherals, board.memory.bytes, board.patchLevel)
     host.write(frames.xsave, initialXsaveArea())
   }
@@ -101,6 +106,7 @@ export class Vcpu {
       apicId: this.index,
       vcpus: board.vcpus,
       osxsave: (this.vmcb.u32(V.VMCB_CR4) & CR4_OSXSAVE) !== 0,
+      ospke: (this.vmcb.u32(V.VMCB_CR4) & CR4_PKE) !== 0,
       apicEnabled: apic.enabled,
       sev: board.sev,
       cBit: board.cBit,

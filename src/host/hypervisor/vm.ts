@@ -97,7 +97,7 @@ export class Vm {
     this.#entry = plan.entry
 
     const core = machine.core(options.coreIndex ?? 0)
-    this.clock = new GuestClock(core, options.tscKHz ?? TSC_KHZ, options.time === 'virtual')
+    this.clock = new GuestClock(core, options.tscKHz ?? TSC_KHZ, options.time === 'virtual', options.tscTicksPerInstruction ?? TICKS_PER_INSTRUCTION)
     this.asid = machine.allocateAsid(sev)
     this.memory = new VmMemory(machine.port, this.#allocateFrames(), options.memoryBytes)
     this.nestedTables = new NestedTables(machine.port, machine.memory)
@@ -281,9 +281,9 @@ export class Vm {
 
   /** One VMRUN and its exit. Returns the instructions it took. */
   #enter(): number {
-    const { vcpu, clock, pc, options } = this
+    const { vcpu, clock, pc } = this
     const cap = clock.virtual ? INSTRUCTIONS_MAX : Math.min(INSTRUCTIONS_MAX, Math.max(INSTRUCTIONS_MIN, clock.instructionsPerNs * SLICE_MS * 1e6))
-    const budget = Math.min(Math.floor(cap), clock.instructionsUntil(pc.nextDeadlineNs(), options.tscTicksPerInstruction ?? TICKS_PER_INSTRUCTION))
+    const budget = Math.min(Math.floor(cap), clock.instructionsUntil(pc.nextDeadlineNs()))
     const before = vcpu.instructions
     const beforeNs = clock.virtual ? 0 : clock.nowNs()
     vcpu.enter(budget)
