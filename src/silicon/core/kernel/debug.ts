@@ -1,7 +1,9 @@
 // Debug registers, breakpoints and single step (APM vol. 2, 24593, section 13.1).
 
-import { CPL, CR4, DR0, DR6, DR7, EFLAGS, EVENT_INTERRUPT, EVENTS, RAX, STEP_ARMED } from '../state/layout'
-import { DEBUG_HOLD, DEBUG_PENDING } from '../state/system-layout'
+import {
+  BUDGET, BUDGET_START, CPL, CR4, DR0, DR6, DR7, EFLAGS, EVENT_INTERRUPT, EVENTS, ICOUNT, RAX, STEP_ARMED,
+} from '../state/layout'
+import { DEBUG_HOLD, DEBUG_PENDING, DEBUG_RESUME } from '../state/system-layout'
 import { CR4_DE } from '../../../spec/x86/control-registers'
 import { DR6_BD, DR6_BS, DR6_FIXED, DR6_WRITABLE, DR7_FIXED, DR7_GD, DR7_WRITABLE } from '../../../spec/x86/debug-registers'
 import { FLAG_RF } from '../../../spec/x86/flags'
@@ -80,17 +82,31 @@ export function debug_trap(s: usize, bits: u32): void {
   hold_trap(s, bits)
 }
 
+/** 1 + number of the instruction at PC; the same however often the run loop looks at it before it has run. */
+function instruction_number(s: usize): u32 {
+  return 1 + load<u32>(s, ICOUNT) + load<u32>(s, BUDGET_START) - load<u32>(s, BUDGET)
+}
+
+/** Clears RF once the instruction that it was meant for has run. */
+export function debug_end_resume(s: usize): void {
+  const flags = load<u32>(s, EFLAGS)
+  const resumed = load<u32>(s, DEBUG_RESUME)
+  if (flags & FLAG_RF && resumed && resumed != instruction_number(s)) store<u32>(s, flags & ~FLAG_RF, EFLAGS)
+}
+
 /**
  * Before the instruction at linear address `la`, when DR7 enables breakpoints: raises #DB as a fault where one matches. RF holds them
  * off for one instruction, and so does a MOV or POP to SS before it.
  */
 export function debug_instruction(s: usize, la: u64): bool {
-  const flags = load<u32>(s, EFLAGS)
-  if (load<u32>(s, DEBUG_HOLD) || flags & FLAG_RF) {
-    store<u32>(s, 0, DEBUG_HOLD)
-    store<u32>(s, flags & ~FLAG_RF, EFLAGS)
+  // What an instruction that did not complete may have left.
+  store<u32>(s, 0, DEBUG_PENDING)
+  debug_end_resume(s)
+  if (load<u32>(s, EFLAGS) & FLAG_RF) {
+    store<u32>(s, instruction_number(s), DEBUG_RESUME)
     return false
   }
+  if (load<u32>(s, DEBUG_HOLD) == instruction_number(s)) return false
   const dr7 = load<u32>(s, DR7)
   let hits: u32 = 0
   for (let n: u32 = 0; n < 4; n++) {
@@ -114,7 +130,7 @@ export function debug_single_step(s: usize): void {
 export function debug_hold(s: usize): void {
   store<u32>(s, 0, STEP_ARMED)
   store<u32>(s, 0, DEBUG_PENDING)
-  if (load<u8>(s, DR7)) store<u32>(s, 1, DEBUG_HOLD)
+  if (load<u8>(s, DR7)) store<u32>(s, instruction_number(s) + 1, DEBUG_HOLD)
 }
 
 // ---- MOV DRn

@@ -8,6 +8,7 @@ import {
 import { DEBUG_PENDING, DELIVERING, DELIVERING_ERROR } from '../state/system-layout'
 import { FLAG_AC, FLAG_IF, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VM } from '../../../spec/x86/flags'
 import { R_EXIT, R_FAULT, R_JUMP, R_NEXT } from '../ir/results'
+import { debug_end_resume } from './debug'
 import { DB, DE, DF, faulted, GP, NP, PF, raise_error, SS_FAULT, TS } from './fault'
 import {
   code_holds, code_is_64, code_present, code_privilege, code_selector, commit_code, commit_frame, fetch_code, frame_align, frame_from_tss,
@@ -286,6 +287,7 @@ function left_guest(s: usize): u32 {
  * `next_pc` is what the handler returns to. R_JUMP or R_EXIT.
  */
 export function deliver_event(s: usize, vector: u32, kind: u32, has_error: bool, error: u32, next_pc: u64): u32 {
+  debug_end_resume(s)
   if (kind == EVENT_NMI) store<u32>(s, 1, NMI_BLOCKED)
   const outcome = attempt(s, vector, kind, has_error, error, next_pc, get_flags(s))
   return outcome == R_FAULT ? deliver_fault(s) : outcome

@@ -1,6 +1,7 @@
 // RFLAGS: the six arithmetic flags stand in lazy form in FLAG_RES and FLAG_AUX (state/layout.ts), the others in EFLAGS.
 
 import { DR7, EFLAGS, EVENT_INTERRUPT, EVENT_SINGLE_STEP, EVENTS, FLAG_AUX, FLAG_RES } from '../state/layout'
+import { DEBUG_RESUME } from '../state/system-layout'
 import { FLAG_AC, FLAG_FIXED, FLAG_IF, FLAG_RF, FLAG_TF, FLAG_VM, FLAGS_ALL, FLAGS_ARITHMETIC } from '../../../spec/x86/flags'
 import { update_mode } from './mode'
 
@@ -17,10 +18,10 @@ export function get_flags(s: usize): u64 {
 }
 
 /** Sets the arithmetic flags; each argument is 0 or 1. */
-export function set_arith(s: usize, cf: u64, pf: u64, af: u64, zf: u64, sf: u64, of: u64): void {
+export function set_arith(s: usize, cf: u64, pf: u64, af: u64, zf: u64, sf: u64, ov: u64): void {
   // A zero result has even parity and a clear sign, a result of one odd parity and a clear sign: the rest is in FLAG_AUX.
   store<u64>(s, zf ^ 1, FLAG_RES)
-  store<u64>(s, (cf << 63) | ((cf ^ of) << 62) | ((zf ^ pf) << 8) | (af << 3) | sf, FLAG_AUX)
+  store<u64>(s, (cf << 63) | ((cf ^ ov) << 62) | ((zf ^ pf) << 8) | (af << 3) | sf, FLAG_AUX)
 }
 
 /** Takes the bits of `mask` from `value`; others stay. Bits that do not exist stay zero. Keeps EVENTS and MODE right. */
@@ -35,6 +36,7 @@ export function set_flags(s: usize, value: u64, mask: u64): void {
   let now = (was & ~<u32>(mask & rest)) | <u32>(value & mask & rest) | FLAG_FIXED
   // RF can be seen by an enabled breakpoint only; otherwise it would have to be cleared after every instruction.
   if (!(load<u64>(s, DR7) & 0xff)) now &= ~<u32>FLAG_RF
+  if (mask & value & FLAG_RF) store<u32>(s, 0, DEBUG_RESUME)
   store<u32>(s, now, EFLAGS)
   const changed = was ^ now
   if (changed & FLAG_TF) {

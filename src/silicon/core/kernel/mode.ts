@@ -51,13 +51,6 @@ const EFLAGS_VM: u32 = 1 << 17
 const ATTRIBUTE_LONG: u32 = 1 << 9
 const ATTRIBUTE_DEFAULT_BIG: u32 = 1 << 10
 const ATTRIBUTE_PRESENT: u32 = 1 << 7
-/** DR7: execution breakpoint enabled in slot n when L or G is set and R/W is 00. */
-function instruction_breakpoints(dr7: u32): bool {
-  for (let n: u32 = 0; n < 4; n++) {
-    if ((dr7 >> (n * 2)) & 3 && ((dr7 >> (16 + n * 4)) & 3) == 0) return true
-  }
-  return false
-}
 
 // @ts-ignore: decorator
 @inline
@@ -117,6 +110,7 @@ export function update_mode(s: usize): void {
 
   let events = load<u32>(s, EVENTS) & ~(EVENT_SINGLE_STEP | EVENT_BREAKPOINT)
   if (load<u32>(s, EFLAGS) & EFLAGS_TF) events |= EVENT_SINGLE_STEP
-  if (load<u8>(s, DR7) && instruction_breakpoints(load<u32>(s, DR7))) events |= EVENT_BREAKPOINT
+  // Data breakpoints too: their trap follows the very instruction, so blocks of one instruction run.
+  if (load<u8>(s, DR7)) events |= EVENT_BREAKPOINT
   store<u32>(s, events | EVENT_INTERRUPT, EVENTS)
 }
