@@ -54,7 +54,12 @@ export function createSoc(options: SocOptions): Soc {
   const count = options.cores ?? 1
   if (!Number.isInteger(count) || count < 1 || count > CORES_MAX) throw new RangeError(`a chip has 1 to ${CORES_MAX} cores`)
   const linear = createLinearMemory(options.dramBytes, options.llcBytes)
-  const memory = new MemoryController({ kernel: options.kernels.memory, linear, entropy: board.entropy, ...(options.aes ? { aes: options.aes } : {}) })
+  const memory = new MemoryController({
+    kernel: options.kernels.memory,
+    linear,
+    entropy: board.entropy,
+    ...(options.aes ? { aes: options.aes } : {}),
+  })
   const random = new Uint8Array(4)
   const kernel = new CoreKernel(
     options.kernels.core,

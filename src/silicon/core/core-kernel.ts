@@ -92,7 +92,7 @@ export class CoreKernel {
     const at = this.word(s + S.EXIT_INFO)
     const frame = this.word(s + S.EXIT_INFO2)
     const mode = this.word(s + S.CODE_MODE)
-    const end = (at - (at % FRAME_BYTES)) + FRAME_BYTES
+    const end = at - (at % FRAME_BYTES) + FRAME_BYTES
     const block = this.lowering.lower(this.bytes, at, end, mode)
     if (block) {
       this.insert(s, block, at, frame, op.BLOCK_NO_FRAME)

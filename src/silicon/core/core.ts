@@ -101,7 +101,8 @@ export class Core implements HostCore {
     const reason = this.kernel.run(this.s)
     if (reason === S.EXIT_VMEXIT) return
     assert(reason === S.EXIT_BUDGET || reason === S.EXIT_HALT, `a guest leaves through #VMEXIT, not ${reason}`)
-    if (exports.physical_interrupt(this.s) !== R_EXIT) throw new Error('VMRUN without the INTR intercept: the host could never regain the core')
+    if (exports.physical_interrupt(this.s) !== R_EXIT)
+      throw new Error('VMRUN without the INTR intercept: the host could never regain the core')
   }
 
   private setBudget(instructions: number): void {

@@ -10,7 +10,15 @@ import { x87Rows } from './opcodes/x87.js'
 import type { OpcodeRow } from './row.js'
 import { compileTable, type OpcodeTable } from './table.js'
 
-export const opcodeRows: readonly OpcodeRow[] = [...integerRows, ...systemRows, ...svmRows, ...x87Rows, ...mmxRows, ...sseRows, ...cryptoRows]
+export const opcodeRows: readonly OpcodeRow[] = [
+  ...integerRows,
+  ...systemRows,
+  ...svmRows,
+  ...x87Rows,
+  ...mmxRows,
+  ...sseRows,
+  ...cryptoRows,
+]
 
 let compiled: OpcodeTable | undefined
 

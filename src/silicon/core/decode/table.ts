@@ -119,11 +119,21 @@ function applyModifier(parsed: Parsed, word: string): boolean {
 /** Compiles one row; throws on an encoding that does not follow the notation. */
 export function compileRow(row: OpcodeRow): CompiledRow {
   const parsed: Parsed = {
-    vex: false, map: 0, opcode: -1, registerInOpcode: false, prefix: PREFIX_ANY, hasModrm: false, reg: -1, form: -1, modrm: -1, w: -1,
+    vex: false,
+    map: 0,
+    opcode: -1,
+    registerInOpcode: false,
+    prefix: PREFIX_ANY,
+    hasModrm: false,
+    reg: -1,
+    form: -1,
+    modrm: -1,
+    w: -1,
   }
   for (const word of row.encoding.split(' ')) {
     if (word === 'VEX.L0') parsed.vex = true
-    else if (parsed.opcode < 0 && parsed.map === 0 && parsed.prefix === PREFIX_ANY && word in prefixes && row.encoding !== word) parsed.prefix = prefixes[word]!
+    else if (parsed.opcode < 0 && parsed.map === 0 && parsed.prefix === PREFIX_ANY && word in prefixes && row.encoding !== word)
+      parsed.prefix = prefixes[word]!
     else if (parsed.opcode < 0 && parsed.map === 0 && word in maps) parsed.map = maps[word]!
     else if (parsed.opcode < 0 && /^[0-9A-F]{2}(\+r)?$/.test(word)) {
       parsed.opcode = parseInt(word, 16)
@@ -146,7 +156,14 @@ const SPACES = 4 * 256
 
 /** More demanding rows come first, so that the first match is the right one. */
 function demands(row: CompiledRow): number {
-  return (row.modrm >= 0 ? 8 : 0) + (row.prefix > PREFIX_NONE ? 4 : 0) + (row.prefix === PREFIX_NONE ? 2 : 0) + (row.reg >= 0 ? 1 : 0) + (row.form >= 0 ? 1 : 0) + (row.w >= 0 ? 1 : 0)
+  return (
+    (row.modrm >= 0 ? 8 : 0) +
+    (row.prefix > PREFIX_NONE ? 4 : 0) +
+    (row.prefix === PREFIX_NONE ? 2 : 0) +
+    (row.reg >= 0 ? 1 : 0) +
+    (row.form >= 0 ? 1 : 0) +
+    (row.w >= 0 ? 1 : 0)
+  )
 }
 
 export function compileTable(rows: readonly OpcodeRow[]): OpcodeTable {

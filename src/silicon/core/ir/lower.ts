@@ -62,7 +62,8 @@ export class BlockLowering {
       if (status === DECODED) this.one(mode)
       else this.raise(status === TOO_LONG ? GP : UD)
       offset += this.instruction.length
-      if (!e.ended && (single || e.instructions >= op.BLOCK_INSTRUCTIONS_MAX || offset >= op.BLOCK_BYTES_MAX || at + offset >= end)) this.fallThrough(offset)
+      if (!e.ended && (single || e.instructions >= op.BLOCK_INSTRUCTIONS_MAX || offset >= op.BLOCK_BYTES_MAX || at + offset >= end))
+        this.fallThrough(offset)
     }
     return { emitter: e, instructions: e.instructions, length: offset }
   }

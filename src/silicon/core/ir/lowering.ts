@@ -143,7 +143,9 @@ export class Lowering {
       const base = i.base < 0 ? S.ZERO : rip ? S.PC : i.base * 8
       const displacement = rip ? whole : i.displacement
       if (!based) return this.set(base, i.index < 0 ? -1 : i.index * 8, i.scale, displacement)
-      return base === S.ZERO ? this.set(S.SEG_BASE + segment * 8, -1, 0, displacement) : this.set(S.SEG_BASE + segment * 8, base, 0, displacement)
+      return base === S.ZERO
+        ? this.set(S.SEG_BASE + segment * 8, -1, 0, displacement)
+        : this.set(S.SEG_BASE + segment * 8, base, 0, displacement)
     }
     this.effective(S.T6)
     if (based) e.emit(op.OP_LEA_BIS, S.T6, S.T6, S.SEG_BASE + segment * 8, 0, 0)

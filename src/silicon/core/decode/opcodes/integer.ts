@@ -7,7 +7,8 @@ const hex = (n: number): string => n.toString(16).toUpperCase().padStart(2, '0')
 
 const lock = { lock: true } as const
 const not64 = { modes: 'i64' } as const
-const near = { size64: 'f64' } as const
+/** AMD processors honour 66 on near branches in 64-bit mode: 16 bits of RIP (APM vol. 3, section 1.2.3, table 1-3). */
+const near = { size64: 'd64' } as const
 const stack = { size64: 'd64' } as const
 
 const arithmetic = ['ADD', 'OR', 'ADC', 'SBB', 'AND', 'SUB', 'XOR', 'CMP'] as const
@@ -198,7 +199,10 @@ const bitNames = ['BT', 'BTS', 'BTR', 'BTC'] as const
 function bitRows(): OpcodeRow[] {
   return bitNames.flatMap((name, n) => {
     const options = { ...(n > 0 ? lock : {}), undefinedFlags: 'PASO' }
-    return [row(`0F ${hex(0xa3 + n * 8)} /r`, name, 'Ev,Gv', rule(name), options), row(`0F BA /${4 + n}`, name, 'Ev,Ib', rule(name), options)]
+    return [
+      row(`0F ${hex(0xa3 + n * 8)} /r`, name, 'Ev,Gv', rule(name), options),
+      row(`0F BA /${4 + n}`, name, 'Ev,Ib', rule(name), options),
+    ]
   })
 }
 

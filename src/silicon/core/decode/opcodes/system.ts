@@ -141,5 +141,11 @@ const stateRows: readonly OpcodeRow[] = [
 ]
 
 export const systemRows: readonly OpcodeRow[] = [
-  ...segmentRows, ...transferRows, ...flagRows, ...controlRows, ...machineRows, ...portRows, ...stateRows,
+  ...segmentRows,
+  ...transferRows,
+  ...flagRows,
+  ...controlRows,
+  ...machineRows,
+  ...portRows,
+  ...stateRows,
 ]

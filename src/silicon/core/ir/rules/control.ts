@@ -11,7 +11,7 @@ const UD = 6
 
 /** Link of a direct jump: jumps with 16-bit operands cut RIP to 16 bits. */
 function link(l: Lowering): number {
-  if (!l.long && l.i.operandSize === 2) return op.LINK_16
+  if (l.i.operandSize === 2) return op.LINK_16
   return l.mode & S.MODE_SINGLE ? op.LINK_NEVER : op.LINK_UNRESOLVED
 }
 
@@ -78,7 +78,7 @@ function legacyCall(l: Lowering): void {
 }
 
 const call: Rule = (l) => {
-  if (l.long) {
+  if (fastStack(l)) {
     l.e.emit(op.OP_CALL, 0, l.nextOffset & 0xff, l.nextOffset >> 8, l.e.instructions, target(l), link(l))
     l.e.ended = true
     return
@@ -91,7 +91,7 @@ const callIndirect: Rule = (l) => {
   const operand = l.i.row.operands[0]
   if (!operand) throw new Error('CALL without a target')
   const slot = l.source(operand, S.T1)
-  if (l.long) {
+  if (fastStack(l)) {
     l.e.emit(op.OP_CALLI, 0, slot, 0, l.e.instructions, l.nextOffset)
     l.e.ended = true
     return
@@ -102,7 +102,7 @@ const callIndirect: Rule = (l) => {
 
 const ret: Rule = (l) => {
   const release = l.i.row.operands.length > 0 ? l.i.immediate & 0xffff : 0
-  if (l.long) l.e.emit(op.OP_RET, 0, 0, 0, l.e.instructions, release)
+  if (fastStack(l)) l.e.emit(op.OP_RET, 0, 0, 0, l.e.instructions, release)
   else helperCall(l, id.H_NEAR_RET, 0, release)
   l.e.ended = true
 }

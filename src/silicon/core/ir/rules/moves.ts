@@ -58,13 +58,15 @@ const move: Rule = (l) => {
 
 /** Register and load forms of an extension, by source bytes and destination size number. */
 function extension(signed: boolean, from: number, size: number): { register: number; load: number } {
-  if (from === 4) return size === 3 ? { register: op.OP_SX32_64, load: op.OP_LD_S32_64_BD } : { register: op.OP_MOV32, load: op.OP_LD_Z32_BD }
+  if (from === 4)
+    return size === 3 ? { register: op.OP_SX32_64, load: op.OP_LD_S32_64_BD } : { register: op.OP_MOV32, load: op.OP_LD_Z32_BD }
   if (!signed) {
     if (size === 1) return from === 1 ? { register: op.OP_ZX8_16, load: -1 } : { register: op.OP_MOV16, load: op.OP_LD_P16_BD }
     return from === 1 ? { register: op.OP_ZX8, load: op.OP_LD_Z8_BD } : { register: op.OP_ZX16, load: op.OP_LD_Z16_BD }
   }
   if (size === 1) return from === 1 ? { register: op.OP_SX8_16, load: op.OP_LD_S8_16_BD } : { register: op.OP_MOV16, load: op.OP_LD_P16_BD }
-  if (from === 1) return size === 3 ? { register: op.OP_SX8_64, load: op.OP_LD_S8_64_BD } : { register: op.OP_SX8_32, load: op.OP_LD_S8_32_BD }
+  if (from === 1)
+    return size === 3 ? { register: op.OP_SX8_64, load: op.OP_LD_S8_64_BD } : { register: op.OP_SX8_32, load: op.OP_LD_S8_32_BD }
   return size === 3 ? { register: op.OP_SX16_64, load: op.OP_LD_S16_64_BD } : { register: op.OP_SX16_32, load: op.OP_LD_S16_32_BD }
 }
 
