@@ -44,6 +44,8 @@ export interface Machine {
   instructions(): number
   /** Exits of the guest by their code. */
   exits(): ReadonlyMap<number, number>
+  /** Stops the guest and its clock, looks, and lets it go on. */
+  frozen<T>(look: () => T): Promise<T>
   /** What the memory bus carries. Throws RangeError outside DRAM. */
   readDram(spa: number, length: number): Uint8Array
   /** The guest's plaintext by the secure processor's DBG_DECRYPT, or why there is none. */
@@ -93,8 +95,19 @@ export function createMachine(options: MachineOptions): Machine {
     inputEnded: () => vm.serialInputEnded(),
     instructions: () => vm.statistics().instructions,
     exits: () => vm.statistics().exits,
+    frozen: (look) => frozen(vm, look),
     readDram: (spa, length) => dram.dump(spa, length),
     readGuest: (gpa, length) => readGuest(vm, gpa, length),
+  }
+}
+
+async function frozen<T>(vm: Vm, look: () => T): Promise<T> {
+  vm.pause()
+  while (vm.state === 'running') await new Promise((resolve) => setImmediate(resolve))
+  try {
+    return look()
+  } finally {
+    vm.resume()
   }
 }
 

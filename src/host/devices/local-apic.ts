@@ -17,6 +17,8 @@ const LVT_TIMER = 0
 const LVT_LINT0 = 3
 const LVT_LINT1 = 4
 const LVT_ERROR = 5
+/** Bits that a write may carry and does not change: delivery status, and the remote IRR of LINT0 and LINT1 (24593, section 16.4). */
+const LVT_READ_ONLY = [0x1000, 0x1000, 0x1000, 0x5000, 0x5000, 0x1000] as const
 /** Writable bits of the LVT entries: timer, thermal, performance, LINT0, LINT1, error. */
 const LVT_WRITABLE = [0x7_00ff, 0x1_07ff, 0x1_07ff, 0x1_a7ff, 0x1_a7ff, 0x1_00ff] as const
 
@@ -350,7 +352,7 @@ export class LocalApic {
         return true
       default: {
         const entry = (offset - A.APIC_LVT_TIMER) / 16
-        if (Number.isInteger(entry) && entry >= 0 && entry < 6 && (value & ~(LVT_WRITABLE[entry] | 0x1000)) !== 0) return false
+        if (Number.isInteger(entry) && entry >= 0 && entry < 6 && (value & ~(LVT_WRITABLE[entry] | LVT_READ_ONLY[entry])) !== 0) return false
         return this.writeRegister(offset, value)
       }
     }

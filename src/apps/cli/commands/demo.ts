@@ -75,11 +75,11 @@ async function tour(session: Session, console: Console, tell: (text: string) => 
     await prompt
 
     tell(`\nThe guest holds the secret in /tmp/secret now. We look for it in all of DRAM, as the provider of this machine can:`)
-    const places = findInDram(machine, Buffer.from(secret))
+    const places = await machine.frozen(() => findInDram(machine, Buffer.from(secret)))
     console.say(places.length === 0 ? '  nowhere' : places.map((address) => `  found at 0x${address.toString(16)}`).join('\n'))
-    showPage(machine, Buffer.from(secret), console, tell)
+    await showPage(machine, Buffer.from(secret), console, tell)
 
-    const map = mapMemory((at, length) => machine.readDram(at, length), machine.ramBase, machine.memoryBytes)
+    const map = await machine.frozen(() => mapMemory((at, length) => machine.readDram(at, length), machine.ramBase, machine.memoryBytes))
     tell("\nThe guest's memory as the provider sees it, first page at the top left:")
     console.say(`${memoryText(map, 64, 16, colour)}\n${pictureLegend(colour)}`)
     savePicture(map, pictureFile, console)
@@ -97,8 +97,8 @@ async function tour(session: Session, console: Console, tell: (text: string) => 
   }
 }
 
-function showPage(machine: Machine, secret: Buffer, console: Console, tell: (text: string) => void): void {
-  const page = pageWith(machine, secret)
+async function showPage(machine: Machine, secret: Buffer, console: Console, tell: (text: string) => void): Promise<void> {
+  const page = await machine.frozen(() => pageWith(machine, secret))
   if (typeof page === 'string') {
     tell(`\nThe guest's side cannot be shown: ${page}`)
     return

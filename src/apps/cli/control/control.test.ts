@@ -33,6 +33,7 @@ function memoryOnly(): Machine & { stopped: boolean } {
     input: () => 0,
     inputEnded: () => undefined,
     exits: () => new Map(),
+    frozen: (look) => Promise.resolve(look()),
     instructions: () => 7,
     readDram(spa, length) {
       if (spa + length > dram.length) throw new RangeError('no DRAM there')

@@ -45,23 +45,31 @@ export function serveControl(machine: Machine, name: string): Promise<ControlSer
 
 function serve(socket: Socket, machine: Machine, name: string): void {
   let pending = ''
+  let answered = Promise.resolve()
   socket.on('data', (chunk: Buffer) => {
     pending += chunk.toString('utf8')
     for (let end = pending.indexOf('\n'); end >= 0; end = pending.indexOf('\n')) {
-      const { reply, payload } = answerLine(pending.slice(0, end), machine, name)
+      const line = pending.slice(0, end)
       pending = pending.slice(end + 1)
-      socket.write(JSON.stringify({ ...reply, length: payload?.length ?? 0 }) + '\n')
-      if (payload) socket.write(payload)
+      answered = answered.then(async () => send(socket, await answerLine(line, machine, name)))
     }
     if (pending.length > requestBytesMax) socket.destroy()
   })
 }
 
-function answerLine(line: string, machine: Machine, name: string): Answer {
+function send(socket: Socket, { reply, payload }: Answer): void {
+  if (socket.destroyed) return
+  socket.write(JSON.stringify({ ...reply, length: payload?.length ?? 0 }) + '\n')
+  if (payload) socket.write(payload)
+}
+
+/** The guest stands still while its memory is looked at, so that a reply is one moment. */
+async function answerLine(line: string, machine: Machine, name: string): Promise<Answer> {
   const request = parseRequest(line)
   if (!request) return { reply: { error: 'this is no request that this version of cbit knows' } }
   try {
-    return answer(request, machine, name)
+    const reads = request.op === 'read' || request.op === 'map' || request.op === 'find'
+    return reads ? await machine.frozen(() => answer(request, machine, name)) : answer(request, machine, name)
   } catch (error) {
     return { reply: { error: (error as Error).message } }
   }
