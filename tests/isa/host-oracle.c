@@ -1,0 +1,170 @@
+// Executes test cases on the host's own CPU: reads records of `struct input` from standard input, writes one `struct output` for each.
+// A case is entered by returning from a signal handler with its registers in the signal frame, and left by the exception that it meets (INT3 at the
+// latest: the code area is full of it). Layout of both records: host-oracle.ts.
+
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/ucontext.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define CODE 0x10000000ul
+#define CODE_BYTES 0x2000
+#define DATA 0x10010000ul
+#define DATA_BYTES 0x4000
+#define READ_ONLY 0x10018000ul
+#define WINDOW 0x10011e00ul
+#define WINDOW_BYTES 1024
+#define CODE_MAX 64
+#define TIMEOUT 0xfe
+
+struct input {
+  uint32_t length, offset, flags, mode;
+  uint64_t gpr[16];
+  uint64_t rflags, fs, gs, reserved;
+  uint8_t code[CODE_MAX];
+  uint8_t fx[512];
+  uint8_t window[WINDOW_BYTES];
+};
+
+struct output {
+  uint32_t vector, error;
+  uint64_t cr2;
+  uint64_t gpr[16];
+  uint64_t rip, rflags, fs, gs;
+  uint8_t fx[512];
+  uint8_t window[WINDOW_BYTES];
+};
+
+// RAX RCX RDX RBX RSP RBP RSI RDI R8 …
+static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                              REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+static const uint64_t selectors[2] = {0x002b000000000033ul, 0x002b000000000023ul};
+
+static struct input *inputs;
+static struct output *outputs;
+static size_t count, at, ticked = -1;
+static int running;
+static uint64_t own_fs, own_gs;
+static sigjmp_buf finished;
+
+static inline uint64_t read_fs(void) { uint64_t v; __asm__ volatile("rdfsbase %0" : "=r"(v)); return v; }
+static inline uint64_t read_gs(void) { uint64_t v; __asm__ volatile("rdgsbase %0" : "=r"(v)); return v; }
+static inline void write_fs(uint64_t v) { __asm__ volatile("wrfsbase %0" : : "r"(v)); }
+static inline void write_gs(uint64_t v) { __asm__ volatile("wrgsbase %0" : : "r"(v)); }
+static inline void flat_segments(void) { __asm__ volatile("mov %0, %%ds\n mov %0, %%es" : : "r"(0x2b)); }
+
+static void collect(ucontext_t *uc, uint64_t fs, uint64_t gs, int timeout) {
+  struct output *o = &outputs[at];
+  greg_t *g = uc->uc_mcontext.gregs;
+  o->vector = timeout ? TIMEOUT : g[REG_TRAPNO];
+  o->error = g[REG_ERR];
+  o->cr2 = g[REG_TRAPNO] == 14 ? g[REG_CR2] : 0;
+  for (int i = 0; i < 16; i++) o->gpr[i] = g[order[i]];
+  o->rip = g[REG_RIP];
+  o->rflags = g[REG_EFL];
+  o->fs = fs;
+  o->gs = gs;
+  memcpy(o->fx, uc->uc_mcontext.fpregs, 512);
+  memcpy(o->window, (void *)WINDOW, WINDOW_BYTES);
+  memset((void *)CODE, 0xcc, CODE_BYTES);
+}
+
+static void enter(ucontext_t *uc) {
+  struct input *c = &inputs[at];
+  greg_t *g = uc->uc_mcontext.gregs;
+  memcpy((void *)(CODE + c->offset), c->code, c->length);
+  memcpy((void *)WINDOW, c->window, WINDOW_BYTES);
+  for (int i = 0; i < 16; i++) g[order[i]] = c->gpr[i];
+  g[REG_RIP] = CODE + c->offset;
+  g[REG_EFL] = c->rflags | (c->flags & 1 ? 0x100 : 0);
+  g[REG_CSGSFS] = selectors[c->mode];
+  memcpy(uc->uc_mcontext.fpregs, c->fx, 416);
+  // The state components x87 and SSE are not in their initial state: XSTATE_BV of the XSAVE header behind the legacy area.
+  *(uint64_t *)((uint8_t *)uc->uc_mcontext.fpregs + 512) |= 3;
+  write_gs(c->gs);
+  write_fs(c->fs);
+}
+
+static void on_signal(int number, siginfo_t *info, void *context) {
+  // What a case may have left behind in EFLAGS: AC, ID and NT, which the return from the handler would keep.
+  __asm__ volatile("pushfq\n andl $0xffdbbfff, (%%rsp)\n popfq" ::: "cc", "memory");
+  uint64_t fs = read_fs(), gs = read_gs();
+  write_fs(own_fs);
+  write_gs(own_gs);
+  flat_segments();
+  (void)info;
+  if (running) {
+    if (number == SIGALRM && ticked != at) {
+      ticked = at;
+      write_gs(gs);
+      write_fs(fs);
+      return;
+    }
+    collect(context, fs, gs, number == SIGALRM);
+    at++;
+  } else if (number == SIGALRM) return;
+  running = 1;
+  if (at == count) siglongjmp(finished, 1);
+  enter(context);
+}
+
+static void *area(uint64_t address, size_t bytes, int protection) {
+  void *p = mmap((void *)address, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (p != (void *)address) {
+    perror("mmap");
+    exit(2);
+  }
+  return p;
+}
+
+static void *read_all(size_t *bytes) {
+  size_t room = 1 << 20, n = 0;
+  char *p = malloc(room);
+  for (;;) {
+    ssize_t got = read(0, p + n, room - n);
+    if (got <= 0) break;
+    n += got;
+    if (n == room) p = realloc(p, room *= 2);
+  }
+  *bytes = n;
+  return p;
+}
+
+int main(void) {
+  size_t bytes;
+  memset(area(CODE, CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC), 0xcc, CODE_BYTES);
+  area(DATA, DATA_BYTES, PROT_READ | PROT_WRITE);
+  (void)*(volatile char *)area(READ_ONLY, 0x1000, PROT_READ);
+  memset((void *)DATA, 0, DATA_BYTES);
+  inputs = read_all(&bytes);
+  count = bytes / sizeof(struct input);
+  outputs = calloc(count + 1, sizeof(struct output));
+  static char stack[65536];
+  stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+  sigaltstack(&alternate, 0);
+  struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  sigfillset(&action.sa_mask);
+  const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGALRM};
+  for (int i = 0; i < 6; i++) sigaction(numbers[i], &action, 0);
+  own_fs = read_fs();
+  own_gs = read_gs();
+  struct itimerval tick = {{0, 20000}, {0, 20000}};
+  setitimer(ITIMER_REAL, &tick, 0);
+  if (!sigsetjmp(finished, 1)) __asm__ volatile("int3");
+  running = 0;
+  write_fs(own_fs);
+  for (size_t done = 0, all = count * sizeof(struct output); done < all;) {
+    ssize_t n = write(1, (char *)outputs + done, all - done);
+    if (n <= 0) return 3;
+    done += n;
+  }
+  return 0;
+}

@@ -1,0 +1,86 @@
+/** Runs cases on the host's CPU through host-oracle.c, built into a temporary folder. */
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { CODE_MAX, FX_BYTES, WINDOW_BYTES, type Case, type Outcome } from './state.js'
+
+const INPUT_BYTES = 16 + 128 + 32 + CODE_MAX + FX_BYTES + WINDOW_BYTES
+const OUTPUT_BYTES = 16 + 128 + 32 + FX_BYTES + WINDOW_BYTES
+const CASES_PER_RUN = 20_000
+
+function encode(cases: readonly Case[]): Uint8Array {
+  const bytes = new Uint8Array(cases.length * INPUT_BYTES)
+  const view = new DataView(bytes.buffer)
+  cases.forEach((c, n) => {
+    const at = n * INPUT_BYTES
+    view.setUint32(at, c.code.length, true)
+    view.setUint32(at + 4, c.offset, true)
+    view.setUint32(at + 12, c.mode === 'long' ? 0 : 1, true)
+    c.gpr.forEach((v, r) => view.setBigUint64(at + 16 + r * 8, v, true))
+    view.setBigUint64(at + 144, BigInt(c.rflags), true)
+    view.setBigUint64(at + 152, c.fs, true)
+    view.setBigUint64(at + 160, c.gs, true)
+    bytes.set(c.code, at + 176)
+    bytes.set(c.fx, at + 176 + CODE_MAX)
+    bytes.set(c.window, at + 176 + CODE_MAX + FX_BYTES)
+  })
+  return bytes
+}
+
+function decode(bytes: Uint8Array, n: number): Outcome {
+  const at = n * OUTPUT_BYTES
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, OUTPUT_BYTES)
+  const fx = at + 176
+  return {
+    vector: view.getUint32(0, true),
+    error: view.getUint32(4, true),
+    cr2: view.getBigUint64(8, true),
+    gpr: BigUint64Array.from({ length: 16 }, (_, r) => view.getBigUint64(16 + r * 8, true)),
+    rip: view.getBigUint64(144, true),
+    rflags: view.getUint32(152, true),
+    fs: view.getBigUint64(160, true),
+    gs: view.getBigUint64(168, true),
+    fx: bytes.slice(fx, fx + FX_BYTES),
+    window: bytes.slice(fx + FX_BYTES, fx + FX_BYTES + WINDOW_BYTES),
+  }
+}
+
+export class HostOracle {
+  private constructor(
+    private readonly folder: string,
+    private readonly program: string,
+  ) {}
+
+  /** The oracle, or why there is none. */
+  static open(): HostOracle | string {
+    if (process.platform !== 'linux' || process.arch !== 'x64') return 'the host is not an x86-64 Linux'
+    const folder = mkdtempSync(join(tmpdir(), 'cbit-isa-'))
+    const program = join(folder, 'host-oracle')
+    const source = join(dirname(fileURLToPath(import.meta.url)), 'host-oracle.c')
+    const options = ['-O1', '-fno-stack-protector', '-static-pie', '-fPIE']
+    const built = spawnSync('gcc', [...options, '-o', program, source], { encoding: 'utf8' })
+    if (built.error || built.status !== 0) {
+      rmSync(folder, { recursive: true })
+      return `gcc does not build the oracle: ${built.error?.message ?? built.stderr.split('\n')[0] ?? ''}`
+    }
+    return new HostOracle(folder, program)
+  }
+
+  run(cases: readonly Case[]): Outcome[] {
+    const outcomes: Outcome[] = []
+    for (let first = 0; first < cases.length; first += CASES_PER_RUN) {
+      const some = cases.slice(first, first + CASES_PER_RUN)
+      const { stdout, status, signal } = spawnSync(this.program, { input: encode(some), maxBuffer: 1 << 30, timeout: 120_000 })
+      if (status !== 0 || stdout.length !== some.length * OUTPUT_BYTES) throw new Error(`the oracle ended with ${signal ?? status}, ${stdout.length} bytes`)
+      for (let n = 0; n < some.length; n++) outcomes.push(decode(stdout, n))
+    }
+    return outcomes
+  }
+
+  close(): void {
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
