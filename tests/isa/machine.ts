@@ -205,6 +205,7 @@ export class Machine {
     this.view.setUint16(this.s + S.X87_STATUS, status, true)
     this.view.setUint8(this.s + S.X87_TAGS, fx[4]!)
     this.setU32(S.MXCSR, from.getUint32(24, true))
+    for (const pointer of [S.X87_OPCODE, S.X87_IP, S.X87_IP + 4, S.X87_DP, S.X87_DP + 4, S.X87_CS, S.X87_DS]) this.setU32(pointer, 0)
     for (let n = 0; n < 8; n++) {
       const physical = ((status >> 11) + n) & 7
       this.bytes(S.X87_REGISTERS + physical * 16, 16).set(fx.subarray(FX_ST + n * 16, FX_ST + n * 16 + 16))

@@ -211,7 +211,8 @@ export class Decoder {
     else if (row.registerInOpcode) i.rm = (i.opcode & 7) | ((this.rex & 1) << 3)
     this.immediates(row, size, i)
     if (i.lock && !(row.row.options.lock && i.isMemory)) return false
-    return true
+    // VEX.vvvv must be 1111b (inverted: 0) where it names no operand (APM vol. 3, section 1.7.3).
+    return !row.vex || i.vvvv === 0 || row.operands.some((operand) => operand.class === 'B')
   }
 
   private operandSize(row: CompiledRow, size: CodeSize, i: Instruction): void {

@@ -112,13 +112,12 @@ export function shift_double(s: usize, ip: usize): void {
     put_sized(s, load<u8>(ip, 2), size, a)
     return
   }
-  // Counts beyond a 16-bit operand are undefined; the operands are taken round as hardware does.
+  // Counts beyond a 16-bit operand are undefined; AMD processors go on with the second operand and then with that again.
   let high = a
-  let low = b
+  const low = b
   if (count > bits) {
     count -= bits
     high = b
-    low = a
   }
   let r: u64
   let cf: u64

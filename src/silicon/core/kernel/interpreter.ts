@@ -396,6 +396,7 @@ import {
   call_direct,
   call_indirect_target,
   check_canonical,
+  jump_indirect,
   pop_value,
   push_value,
   raise_now,
@@ -403,7 +404,6 @@ import {
   segment_address,
   slot_is_zero,
   transfer,
-  transfer_to,
   vector_load,
   vector_store,
 } from './records'
@@ -1294,7 +1294,7 @@ function execute(s: usize): void {
           if (ip) continue
           break
         case OP_JMPI:
-          ip = transfer_to(s, ip, load<u64>(s + load<u8>(ip, 3)))
+          ip = jump_indirect(s, ip, load<u64>(s + load<u8>(ip, 3)))
           if (ip) continue
           break
         case OP_JO:

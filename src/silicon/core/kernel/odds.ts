@@ -33,6 +33,7 @@ import {
   H_XADD,
 } from '../ir/helper-ids'
 import { R_FAULT, R_NEXT } from '../ir/results'
+import { linear } from './address'
 import { carry, carry_overflow } from './alu'
 import { add_flags, string_compare_flags } from './compare'
 import { BR, DE, faulted, GP, raise, raise_error, rec_a, rec_b, rec_c, rec_d, rec_imm2, rec_imm16 } from './fault'
@@ -249,14 +250,17 @@ function move_big_endian(s: usize, rec: usize, id: u32): u32 {
   return faulted(s) ? R_FAULT : R_NEXT
 }
 
-/** BT, BTS, BTR, BTC m, r: the bit number reaches beyond the operand. imm2 = kind. T0 = address of the operand. */
+/** BT, BTS, BTR, BTC m, r: the bit number reaches beyond the operand. imm2 = kind. T0 = linear address, or offset in the segment that a names. */
 function bit_string(s: usize, rec: usize): u32 {
   const n = rec_b(rec)
   const size = size_number(n)
   const up: u64 = 64 - n * 8
   const number = <i64>(load<u64>(s + rec_d(rec)) << up) >> up
   let la = load<u64>(s, T0) + <u64>((number >> (3 + size)) << size)
-  if (rec_c(rec) >> 4 != 8) la &= 0xffffffff
+  if (rec_a(rec) != IN_MEMORY) {
+    la = linear(s, rec_a(rec), la & (rec_c(rec) >> 4 == 2 ? 0xffff : 0xffffffff), n, rec_imm2(rec) != 0)
+    if (faulted(s)) return R_FAULT
+  }
   const mask = (<u64>1) << (<u64>number & (size_bits(size) - 1))
   const kind = rec_imm2(rec)
   const v = kind ? load_for_write(s, la, n) : load_sized(s, la, n)

@@ -86,10 +86,31 @@ export function branch(s: usize, ip: usize, taken: bool): usize {
   return transfer(s, ip, taken ? ip + 16 : ip + 24)
 }
 
+/** #GP(0) on the branch itself where its target is not canonical (APM vol. 2, section 8.2.14: as AMD processors raise it). */
+// @ts-ignore: decorator
+@inline
+function bad_target(s: usize, ip: usize, target: u64): bool {
+  if ((target + 0x800000000000) >> 48 == 0) return false
+  return refuse_target(s, ip, target)
+}
+
+function refuse_target(s: usize, ip: usize, target: u64): bool {
+  if (is_canonical(s, <i64>target)) return false
+  raise_error(s, GP, 0)
+  stop_at(s, ip)
+  return true
+}
+
 /** Jumps to RIP `target`. */
 // @ts-ignore: decorator
 @inline
-export function transfer_to(s: usize, ip: usize, target: u64): usize {
+export function jump_indirect(s: usize, ip: usize, target: u64): usize {
+  return bad_target(s, ip, target) ? 0 : transfer_to(s, ip, target)
+}
+
+// @ts-ignore: decorator
+@inline
+function transfer_to(s: usize, ip: usize, target: u64): usize {
   store<u64>(s, target, PC)
   return retire(s, ip) ? jump_quickly(s) : 0
 }
@@ -146,6 +167,7 @@ export function call_direct(s: usize, ip: usize): usize {
 export function call_indirect_target(s: usize, ip: usize): usize {
   const rsp = load<u64>(s, RSP) - 8
   const target = load<u64>(s + load<u8>(ip, 3))
+  if (bad_target(s, ip, target)) return 0
   if (!push64(s, ip, rsp, load<u64>(s, PC) + load<u32>(ip, 8))) return 0
   store<u64>(s, rsp, RSP)
   return transfer_to(s, ip, target)
@@ -157,13 +179,16 @@ export function return_near(s: usize, ip: usize): usize {
   const rsp = load<u64>(s, RSP)
   const p = read_hit(s, rsp, 8)
   if (!p) return return_slowly(s, ip, rsp)
+  const target = load<u64>(p)
+  if (bad_target(s, ip, target)) return 0
   store<u64>(s, rsp + 8 + load<u32>(ip, 8), RSP)
-  return transfer_to(s, ip, load<u64>(p))
+  return transfer_to(s, ip, target)
 }
 
 function return_slowly(s: usize, ip: usize, rsp: u64): usize {
   const v = slow_load(s, rsp, 8)
   if (faulted(s)) return stop_at(s, ip)
+  if (bad_target(s, ip, v)) return 0
   store<u64>(s, rsp + 8 + load<u32>(ip, 8), RSP)
   return transfer_to(s, ip, v)
 }

@@ -135,6 +135,9 @@ const moveRows: readonly OpcodeRow[] = [
   // 66 is an operand size here, though it selects among rows (F2 is CRC32).
   row('66 0F38 F0 /r mem', 'MOVBE', 'Gw,Mw', helper(id.H_MOVBE_LOAD), { feature: 'MOVBE' }),
   row('66 0F38 F1 /r mem', 'MOVBE', 'Mw,Gw', helper(id.H_MOVBE_STORE), { feature: 'MOVBE' }),
+  // REX.W overrides it.
+  row('66 0F38 F0 /r mem W1', 'MOVBE', 'Gq,Mq', helper(id.H_MOVBE_LOAD), { feature: 'MOVBE' }),
+  row('66 0F38 F1 /r mem W1', 'MOVBE', 'Mq,Gq', helper(id.H_MOVBE_STORE), { feature: 'MOVBE' }),
 ]
 
 const flagRows: readonly OpcodeRow[] = [

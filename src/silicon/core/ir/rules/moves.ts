@@ -175,6 +175,14 @@ const conditionalMove: Rule = (l) => {
   l.e.emit(op.OP_CMOV16 + size - 1, l.register(l.i.reg, 8), from, 0, l.i.opcode & 15)
 }
 
+/** Where addresses of 64 bits are computed, T0 is linear; elsewhere it is the offset in segment a, which wraps with the bit number added. */
+function bitString(l: Lowering, number: number, kind: number): void {
+  const linear = l.long && l.i.addressSize === 8
+  if (linear) l.addressInto(S.T0, 1, kind > 0)
+  else l.effective(S.T0)
+  l.e.emit(op.OP_HLP, number, linear ? 0xff : l.dataSegment(), l.i.operandSize, l.i.addressSize << 4, H_BIT_MEMORY | (l.i.length << 16), kind)
+}
+
 /** BT and its kin: a register bit number reaches beyond a memory operand, an immediate one does not. */
 function bit(kind: number): Rule {
   return (l) => {
@@ -189,8 +197,7 @@ function bit(kind: number): Rule {
       return
     }
     if (byRegister) {
-      l.addressInto(S.T0, 1, kind > 0)
-      l.e.emit(op.OP_HLP, number, 0xff, bytes, l.i.addressSize << 4, H_BIT_MEMORY | (l.i.length << 16), kind)
+      bitString(l, number, kind)
       return
     }
     l.addressInto(S.T0, bytes, kind > 0)
