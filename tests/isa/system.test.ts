@@ -590,3 +590,32 @@ test('LGDT, SGDT, UMIP', () => {
   u.set(S.RBX, 0x9100)
   u.fault(13, 0x0f, 0x01, 0x03)
 })
+
+test('MOV SS holds off the single-step trap and instruction breakpoints for one instruction', () => {
+  const m = machine.long64(0)
+  m.set(S.RAX, DATA32)
+  m.flags = 0x100
+  m.run(2, 0x8e, 0xd0, 0x90, 0x90)
+  m.atHandler(1)
+  assert.equal(Number(m.r64(STACK0 - 40)), CODE + 3)
+  const b = machine.long64(0)
+  b.set(S.RAX, DATA32)
+  b.set(S.DR0, CODE + 2)
+  b.set(S.DR7, 0x401)
+  b.settle()
+  b.run(2, 0x8e, 0xd0, 0x90, 0x90)
+  assert.equal(b.pc, CODE + 3)
+})
+
+test('real mode: CS may be written, limits hold', () => {
+  const m = machine.real()
+  m.set(S.RBX, 0x9100)
+  m.run(1, 0x2e, 0xc6, 0x07, 0x55)
+  assert.equal(m.r16(0x9100) & 0xff, 0x55)
+  m.set(S.RBX, 0xffff)
+  m.w16(13 * 4, 0x7000)
+  m.w16(13 * 4 + 2, 0)
+  m.write(0x7000, 0xf4)
+  m.run(1, 0x8b, 0x07) // two bytes at ffff
+  assert.equal(m.pc, 0x7001)
+})

@@ -1,6 +1,6 @@
 // From a segment and an offset to a linear address. APM vol. 2, sections 4.6 to 4.12.
 
-import { CS, CS_BASE, ES_BASE, FS, MODE, MODE_CODE64, MODE_CODE_MASK, SEGMENTS, SEG_ATTRIBUTES, SEG_LIMIT, SS } from '../state/layout'
+import { CR0, CS, CS_BASE, ES_BASE, FS, MODE, MODE_CODE64, MODE_CODE_MASK, SEGMENTS, SEG_ATTRIBUTES, SEG_LIMIT, SS } from '../state/layout'
 import { GP, raise_error, SS_FAULT } from './fault'
 
 const ATTRIBUTE_PRESENT: u32 = 1 << 7
@@ -8,6 +8,7 @@ const ATTRIBUTE_BIG: u32 = 1 << 10
 const TYPE_CODE: u32 = 8
 const TYPE_EXPAND_DOWN: u32 = 4
 const TYPE_WRITABLE: u32 = 2
+const CR0_PE: u64 = 1
 
 // @ts-ignore: decorator
 @inline
@@ -33,13 +34,14 @@ function within_limit(attributes: u32, limit: u32, offset: u64, n: u32): bool {
 
 /**
  * Linear address of `n` bytes at `offset` (already cut to the address size) of `segment`. Outside 64-bit mode the segment's type and limit are
- * checked: #GP(0), or #SS(0) for the stack segment, is left pending and 0 returned.
+ * checked: #GP(0), or #SS(0) for the stack segment, is left pending and 0 returned. Real mode checks limits only: CS may be written there.
  */
 export function linear(s: usize, segment: u32, offset: u64, n: u32, write: bool): u64 {
   if (in_long_mode(s)) return segment >= <u32>FS ? offset + segment_base(s, segment) : offset
   const descriptor = s + SEGMENTS + segment * 16
   const attributes: u32 = load<u16>(descriptor, SEG_ATTRIBUTES)
-  if (!permitted(attributes, write) || !within_limit(attributes, load<u32>(descriptor, SEG_LIMIT), offset, n)) {
+  const typed = (load<u64>(s, CR0) & CR0_PE) != 0
+  if ((typed && !permitted(attributes, write)) || !within_limit(attributes, load<u32>(descriptor, SEG_LIMIT), offset, n)) {
     raise_error(s, segment == SS ? SS_FAULT : GP, 0)
     return 0
   }
