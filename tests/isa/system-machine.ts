@@ -33,7 +33,19 @@ async function compile(): Promise<Uint8Array> {
   let messages = ''
   const entry = 'tests/isa/entry.ts'
   const note = { write: (text: string | Uint8Array) => void (messages += String(text)) }
-  const options = ['--runtime', 'stub', '--importMemory', '--noAssert', '-O1', '--enable', 'simd', '--memoryBase', '4096', '--disableWarning', '112']
+  const options = [
+    '--runtime',
+    'stub',
+    '--importMemory',
+    '--noAssert',
+    '-O1',
+    '--enable',
+    'simd',
+    '--memoryBase',
+    '4096',
+    '--disableWarning',
+    '112',
+  ]
   const { error } = await asc.main([entry, '--outFile', 'out.wasm', '--use', 'abort=', ...options], {
     stdout: note,
     stderr: note,
@@ -99,7 +111,13 @@ export class SystemMachine {
     this.view.setUint32(FABRIC_BASE + FABRIC_DRAM_FRAMES, DRAM_BYTES / 0x1000, true)
     const frame = (n: number): number => (n >>> 0 < DRAM_BYTES / 0x1000 ? LLC_BASE + n * 0x1000 : 0)
     let random = 0
-    this.kernel = new CoreKernel(wasm, this.memory, { frame }, { entropy32: () => (random += 0x01010101), tscHost: () => 1e6 }, opcodeTable())
+    this.kernel = new CoreKernel(
+      wasm,
+      this.memory,
+      { frame },
+      { entropy32: () => (random += 0x01010101), tscHost: () => 1e6 },
+      opcodeTable(),
+    )
     this.kernel.exports.code_cache_reset(CORES_MAX)
     this.reset()
   }

@@ -5,8 +5,31 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as S from '../../src/silicon/core/state/layout.js'
 import {
-  ABSENT, CODE, CODE16, CODE32, CODE64, CONFORMING32, DATA16, DATA32, GATE, GDT, HANDLERS, IDT, IST1, LDT, LDT_SELECTOR, STACK0, STACK3, SystemMachine,
-  TSS, TSS2, TSS2_SELECTOR, TSS_SELECTOR, USER_CODE32, USER_CODE64, USER_DATA32,
+  ABSENT,
+  CODE,
+  CODE16,
+  CODE32,
+  CODE64,
+  CONFORMING32,
+  DATA16,
+  DATA32,
+  GATE,
+  GDT,
+  HANDLERS,
+  IDT,
+  IST1,
+  LDT,
+  LDT_SELECTOR,
+  STACK0,
+  STACK3,
+  SystemMachine,
+  TSS,
+  TSS2,
+  TSS2_SELECTOR,
+  TSS_SELECTOR,
+  USER_CODE32,
+  USER_CODE64,
+  USER_DATA32,
 } from './system-machine.js'
 
 const machine = await SystemMachine.make()
@@ -175,7 +198,10 @@ test('virtual-8086 mode: IRET enters it, interrupts push nine doublewords, IOPL 
   assert.equal(m.u32(S.CPL), 3)
   assert.equal(m.pc, 0x100)
   assert.equal(m.get(S.CS_BASE), 0x9000n)
-  assert.deepEqual([S.SS, S.ES, S.DS, S.FS, S.GS].map((n) => m.selector(n)), [0x10, 0x20, 0x30, 0x40, 0x50])
+  assert.deepEqual(
+    [S.SS, S.ES, S.DS, S.FS, S.GS].map((n) => m.selector(n)),
+    [0x10, 0x20, 0x30, 0x40, 0x50],
+  )
   m.gate(0x21, 0xe, 3, CODE32, 'protected')
   m.write(0x9100, 0xcd, 0x21)
   m.k.code_clear()
@@ -367,11 +393,43 @@ test('real to long mode by a program: CR4, EFER, CR0, far JMP', () => {
   m.set(S.RBX, 0x10000)
   m.run(
     9,
-    0x66, 0xb8, 0x20, 0, 0, 0, 0x0f, 0x22, 0xe0, // mov eax, 20h; mov cr4, eax
-    0x0f, 0x22, 0xdb, // mov cr3, ebx
-    0x66, 0xb8, 0, 1, 0, 0, 0x66, 0x31, 0xd2, 0x0f, 0x30, // mov eax, 100h; xor edx, edx; wrmsr
-    0x66, 0xb8, 0x11, 0, 0, 0x80, 0x0f, 0x22, 0xc0, // mov eax, 80000011h; mov cr0, eax
-    0xea, 0x00, 0x90, CODE64, 0, // jmp CODE64:9000
+    0x66,
+    0xb8,
+    0x20,
+    0,
+    0,
+    0,
+    0x0f,
+    0x22,
+    0xe0, // mov eax, 20h; mov cr4, eax
+    0x0f,
+    0x22,
+    0xdb, // mov cr3, ebx
+    0x66,
+    0xb8,
+    0,
+    1,
+    0,
+    0,
+    0x66,
+    0x31,
+    0xd2,
+    0x0f,
+    0x30, // mov eax, 100h; xor edx, edx; wrmsr
+    0x66,
+    0xb8,
+    0x11,
+    0,
+    0,
+    0x80,
+    0x0f,
+    0x22,
+    0xc0, // mov eax, 80000011h; mov cr0, eax
+    0xea,
+    0x00,
+    0x90,
+    CODE64,
+    0, // jmp CODE64:9000
   )
   assert.equal(m.pc, 0x9000)
   assert.equal(m.get(S.EFER), 0x500n)
