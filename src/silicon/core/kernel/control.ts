@@ -1,8 +1,6 @@
 // Control registers and what manages address translation (APM vol. 2, 24593, chapter 3; instructions: vol. 3, chapter 4).
 
-import {
-  CPL, CR0, CR2, CR3, CR4, CR8, CS, CS_BASE, EFER, EVENT_INTERRUPT, EVENTS, PKRU, RAX, RCX, RDX, SCRATCH, SEV_ACTIVE, T0, XCR0, XSS,
-} from '../state/layout'
+import { CPL, CR0, CR2, CR3, CR4, CR8, CS, EFER, EVENT_INTERRUPT, EVENTS, PKRU, RAX, RCX, RDX, SCRATCH, SEV_ACTIVE, T0, XCR0 } from '../state/layout'
 import {
   CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR0_WRITABLE, CR4_DE, CR4_FSGSBASE, CR4_LA57, CR4_MCE, CR4_OSFXSR,
   CR4_OSXMMEXCPT, CR4_OSXSAVE, CR4_PAE, CR4_PCE, CR4_PCIDE, CR4_PGE, CR4_PKE, CR4_PSE, CR4_SMAP, CR4_SMEP, CR4_TSD, CR4_UMIP, EFER_LMA, EFER_LME,
@@ -14,7 +12,7 @@ import {
 import { R_FAULT, R_NEXT } from '../ir/results'
 import { GP, raise, raise_error, rec_a, rec_b, rec_d, UD } from './fault'
 import { load16, load_bytes, store16 } from './memory'
-import { mmu_flush_all, mmu_flush_page, mmu_flush_pcid, mmu_load_pdptes, mmu_pkru_changed, mmu_select, mmu_set_cr3 } from './mmu'
+import { mmu_flush_all, mmu_flush_page, mmu_flush_pcid, mmu_load_pdptes, mmu_pkru_changed, mmu_set_cr3 } from './mmu'
 import { update_mode } from './mode'
 import { ATTR_L, canonical, is_code64, is_long, seg_attributes } from './segment'
 import { svm_check } from './svm'

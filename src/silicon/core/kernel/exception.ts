@@ -11,11 +11,11 @@ import { R_EXIT, R_FAULT, R_JUMP, R_NEXT } from '../ir/results'
 import { debug_end_resume } from './debug'
 import { DB, DE, DF, faulted, GP, NP, PF, raise_error, SS_FAULT, TS } from './fault'
 import {
-  code_holds, code_is_64, code_present, code_privilege, code_selector, commit_code, commit_frame, fetch_code, frame_align, frame_from_tss,
-  frame_from_tss64, frame_here, frame_push, hold_code,
+  code_holds, code_is_64, code_present, code_privilege, commit_code, commit_frame, fetch_code, frame_align, frame_from_tss, frame_from_tss64,
+  frame_here, frame_push, hold_code,
 } from './frame'
 import { get_flags, set_flags } from './flags'
-import { sys_load16, sys_load32, sys_load64 } from './memory'
+import { sys_load32, sys_load64 } from './memory'
 import { update_mode } from './mode'
 import { desc_dpl, desc_type, is_long, is_protected, is_vm86, seg_base, seg_limit, seg_selector, set_null_segment, set_real_segment, TYPE_EC } from './segment'
 import { svm_exception, svm_leave, svm_shutdown } from './svm'

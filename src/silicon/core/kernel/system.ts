@@ -1,11 +1,11 @@
 // The dispatcher of the system instructions, and those that are a few lines each (APM vol. 3, 24594, chapters 3 and 4).
 
 import {
-  CPL, CR0, CR4, DS, EFLAGS, FS_BASE, GDTR, GS_BASE, HALTED, IDTR, MSR_HWCR, MSR_TSC_AUX, PC, RAX, RCX, RSP, SCRATCH, SHADOW, T2,
+  CPL, CR4, DS, EFLAGS, FS_BASE, GDTR, GS_BASE, HALTED, IDTR, MSR_HWCR, MSR_TSC_AUX, PC, RAX, RCX, RSP, SCRATCH, SHADOW, T2,
 } from '../state/layout'
 import * as h from '../ir/helper-ids'
 import { CR4_FSGSBASE } from '../../../spec/x86/control-registers'
-import { FLAG_AC, FLAG_CF, FLAG_IF, FLAG_IOPL, FLAG_OF, FLAG_RF, FLAG_VM, FLAGS_ALL, FLAGS_ARITHMETIC } from '../../../spec/x86/flags'
+import { FLAG_AC, FLAG_CF, FLAG_IF, FLAG_IOPL, FLAG_OF, FLAG_RF, FLAG_VM, FLAGS_ARITHMETIC } from '../../../spec/x86/flags'
 import { HWCR_MON_MWAIT_USER } from '../../../spec/x86/msr'
 import {
   VMEXIT_EXCEPTION, VMEXIT_HLT, VMEXIT_ICEBP, VMEXIT_INVD, VMEXIT_MONITOR, VMEXIT_MWAIT, VMEXIT_PAUSE, VMEXIT_POPF, VMEXIT_PUSHF, VMEXIT_SWINT,

@@ -1,9 +1,7 @@
 // Hardware task switches through 16-bit and 32-bit task state segments (APM vol. 2, 24593, sections 12.2 and 12.3).
 // What can fault before the old task has been left leaves no trace; later faults belong to the new task.
 
-import {
-  CPL, CR0, CR3, CS, DR7, ES, GS, LDTR, PC, RAX, RSP, SCRATCH, SEG_SELECTOR, SEGMENT_STRIDE, SEGMENTS, SS, TR,
-} from '../state/layout'
+import { CPL, CR0, CR3, CS, DR7, ES, GS, LDTR, PC, RAX, SCRATCH, SS, TR } from '../state/layout'
 import { CR0_PG, CR0_TS } from '../../../spec/x86/control-registers'
 import { FLAG_NT, FLAG_RF, FLAG_VM, FLAGS_ALL } from '../../../spec/x86/flags'
 import { DR6_BT } from '../../../spec/x86/debug-registers'
@@ -17,9 +15,9 @@ import { sys_load16, sys_load32, sys_store16, sys_store32 } from './memory'
 import { mmu_set_cr3 } from './mmu'
 import { update_mode } from './mode'
 import {
-  ATTR_P, desc_attributes, desc_base, desc_dpl, desc_high, desc_is_segment, desc_limit, desc_present, desc_set_type, desc_type, fetch_descriptor, push,
-  seg_attributes, seg_base, seg_limit, seg_selector, set_busy, set_from_descriptor, set_null_segment, set_segment, set_vm86_segment, TYPE_ACCESSED,
-  TYPE_CODE, TYPE_EC, TYPE_RW,
+  desc_attributes, desc_base, desc_dpl, desc_is_segment, desc_limit, desc_present, desc_set_type, desc_type, fetch_descriptor, push, seg_attributes,
+  seg_base, seg_limit, seg_selector, set_busy, set_from_descriptor, set_null_segment, set_segment, set_vm86_segment, TYPE_ACCESSED, TYPE_CODE,
+  TYPE_EC, TYPE_RW,
 } from './segment'
 import { svm_check } from './svm'
 

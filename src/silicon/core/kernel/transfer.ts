@@ -16,8 +16,8 @@ import { load16, load32, sys_load16 } from './memory'
 import { update_mode } from './mode'
 import {
   ATTR_D, ATTR_L, check_stack_segment, desc_dpl, desc_high, desc_is_segment, desc_low, desc_present, desc_type, desc_upper, drop_inner_segments,
-  fetch_descriptor, fetch_upper, has_descriptors, is_code64, is_long, is_vm86, load_sized, moved_sp, seg_attributes, seg_base, seg_limit, seg_selector,
-  set_from_descriptor, set_real_segment, set_segment, set_vm86_segment, stack_read, TYPE_CODE, TYPE_EC,
+  fetch_descriptor, fetch_upper, has_descriptors, is_code64, is_long, is_vm86, moved_sp, seg_attributes, seg_base, seg_limit, seg_selector,
+  set_from_descriptor, set_real_segment, set_segment, set_vm86_segment, stack_read, TYPE_EC,
 } from './segment'
 import { svm_check } from './svm'
 import { task_switch, TASK_BY_CALL, TASK_BY_JUMP, TASK_BY_RETURN } from './task'

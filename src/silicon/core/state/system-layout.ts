@@ -20,11 +20,8 @@ export const MSR_TOP_MEM = 0x3d8
 export const MSR_TOP_MEM2 = 0x3e0
 export const MSR_BU_CFG2 = 0x3e8
 export const MSR_MCG_STATUS = 0x3f0
-export const MSR_SVM_KEY = 0x3f8
 /** Eight pairs of base and mask. */
 export const MSR_MTRR_VARIABLE = 0xe40
-/** u64: MSR C001_0055 interrupt pending, C001_1023 and the like: stored as written. */
-export const MSR_MCG_CTL = 0xec0
 export const MSR_INT_PENDING = 0xec8
 export const MSR_TW_CFG = 0xed0
 export const MSR_FP_CFG = 0xed8
