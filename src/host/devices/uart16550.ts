@@ -185,9 +185,21 @@ export class Uart16550 implements Stateful {
   private controlFifos(value: number): void {
     const { state } = this
     const enabled = (value & 1) !== 0
-    if (enabled !== state.fifosEnabled || (enabled && value & 2)) state.fifoCount = 0
+    if (enabled !== state.fifosEnabled || (enabled && value & 2)) this.clearFifo()
     state.fifosEnabled = enabled
     state.trigger = enabled ? [1, 4, 8, 14][(value >>> 6) & 3] : 1
+  }
+
+  /** What a driver clears away while it probes, the far end sends again: nothing typed early is lost. */
+  private clearFifo(): void {
+    const { state } = this
+    const again = this.loops ? 0 : Math.min(state.fifoCount, this.freeInput())
+    for (let i = again - 1; i >= 0; i--) {
+      state.queueFirst = (state.queueFirst + UART_INPUT_BYTES_MAX - 1) % UART_INPUT_BYTES_MAX
+      state.queue[state.queueFirst] = state.fifo[i]
+    }
+    state.queueCount += again
+    state.fifoCount = 0
   }
 
   private controlModem(value: number): void {
