@@ -160,6 +160,3 @@ export function encode(e: Encoding, random: Random): Uint8Array {
   bytes.push(row.registerInOpcode ? row.opcode | (e.rm & 7) : row.opcode, ...modrmBytes(e), ...e.immediate)
   return Uint8Array.from(bytes)
 }
-
-/** Where the displacement of a RIP-relative form stands, counted from the end of the instruction. */
-export const displacementFromEnd = (e: Encoding): number => e.immediate.length + 4

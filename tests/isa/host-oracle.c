@@ -39,6 +39,8 @@ struct output {
   uint64_t cr2;
   uint64_t gpr[16];
   uint64_t rip, rflags, fs, gs;
+  // ES CS SS DS FS GS
+  uint16_t selectors[8];
   uint8_t fx[512];
   uint8_t window[WINDOW_BYTES];
 };
@@ -46,7 +48,7 @@ struct output {
 // RAX RCX RDX RBX RSP RBP RSI RDI R8 …
 static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                               REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
-static const uint64_t selectors[2] = {0x002b000000000033ul, 0x002b000000000023ul};
+static const uint64_t code_and_stack[2] = {0x002b000000000033ul, 0x002b000000000023ul};
 
 static struct input *inputs;
 static struct output *outputs;
@@ -59,9 +61,12 @@ static inline uint64_t read_fs(void) { uint64_t v; __asm__ volatile("rdfsbase %0
 static inline uint64_t read_gs(void) { uint64_t v; __asm__ volatile("rdgsbase %0" : "=r"(v)); return v; }
 static inline void write_fs(uint64_t v) { __asm__ volatile("wrfsbase %0" : : "r"(v)); }
 static inline void write_gs(uint64_t v) { __asm__ volatile("wrgsbase %0" : : "r"(v)); }
-static inline void flat_segments(void) { __asm__ volatile("mov %0, %%ds\n mov %0, %%es" : : "r"(0x2b)); }
+static inline void flat_segments(void) {
+  __asm__ volatile("mov %0, %%ds\n mov %0, %%es\n mov %1, %%fs\n mov %1, %%gs" : : "r"(0x2b), "r"(0));
+}
+#define SELECTOR(name) ({ uint16_t v; __asm__ volatile("mov %%" name ", %0" : "=r"(v)); v; })
 
-static void collect(ucontext_t *uc, uint64_t fs, uint64_t gs, int timeout) {
+static void collect(ucontext_t *uc, const uint16_t *data_selectors, uint64_t fs, uint64_t gs, int timeout) {
   struct output *o = &outputs[at];
   greg_t *g = uc->uc_mcontext.gregs;
   o->vector = timeout ? TIMEOUT : g[REG_TRAPNO];
@@ -70,6 +75,9 @@ static void collect(ucontext_t *uc, uint64_t fs, uint64_t gs, int timeout) {
   for (int i = 0; i < 16; i++) o->gpr[i] = g[order[i]];
   o->rip = g[REG_RIP];
   o->rflags = g[REG_EFL];
+  memcpy(o->selectors, data_selectors, 16);
+  o->selectors[1] = g[REG_CSGSFS];
+  o->selectors[2] = g[REG_CSGSFS] >> 48;
   o->fs = fs;
   o->gs = gs;
   memcpy(o->fx, uc->uc_mcontext.fpregs, 512);
@@ -85,7 +93,7 @@ static void enter(ucontext_t *uc) {
   for (int i = 0; i < 16; i++) g[order[i]] = c->gpr[i];
   g[REG_RIP] = CODE + c->offset;
   g[REG_EFL] = c->rflags | (c->flags & 1 ? 0x100 : 0);
-  g[REG_CSGSFS] = selectors[c->mode];
+  g[REG_CSGSFS] = code_and_stack[c->mode];
   memcpy(uc->uc_mcontext.fpregs, c->fx, 416);
   // The state components x87 and SSE are not in their initial state: XSTATE_BV of the XSAVE header behind the legacy area.
   *(uint64_t *)((uint8_t *)uc->uc_mcontext.fpregs + 512) |= 3;
@@ -97,18 +105,20 @@ static void on_signal(int number, siginfo_t *info, void *context) {
   // What a case may have left behind in EFLAGS: AC, ID and NT, which the return from the handler would keep.
   __asm__ volatile("pushfq\n andl $0xffdbbfff, (%%rsp)\n popfq" ::: "cc", "memory");
   uint64_t fs = read_fs(), gs = read_gs();
+  const uint16_t selectors[8] = {SELECTOR("es"), 0, 0, SELECTOR("ds"), SELECTOR("fs"), SELECTOR("gs"), 0, 0};
+  flat_segments();
   write_fs(own_fs);
   write_gs(own_gs);
-  flat_segments();
   (void)info;
   if (running) {
     if (number == SIGALRM && ticked != at) {
       ticked = at;
+      __asm__ volatile("mov %0, %%es\n mov %1, %%ds\n mov %2, %%fs\n mov %3, %%gs" : : "r"(selectors[0]), "r"(selectors[3]), "r"(selectors[4]), "r"(selectors[5]));
       write_gs(gs);
       write_fs(fs);
       return;
     }
-    collect(context, fs, gs, number == SIGALRM);
+    collect(context, selectors, fs, gs, number == SIGALRM);
     at++;
   } else if (number == SIGALRM) return;
   running = 1;

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { CODE_MAX, FX_BYTES, WINDOW_BYTES, type Case, type Outcome } from './state.js'
 
 const INPUT_BYTES = 16 + 128 + 32 + CODE_MAX + FX_BYTES + WINDOW_BYTES
-const OUTPUT_BYTES = 16 + 128 + 32 + FX_BYTES + WINDOW_BYTES
+const OUTPUT_BYTES = 16 + 128 + 32 + 16 + FX_BYTES + WINDOW_BYTES
 const CASES_PER_RUN = 20_000
 
 function encode(cases: readonly Case[]): Uint8Array {
@@ -33,7 +33,7 @@ function encode(cases: readonly Case[]): Uint8Array {
 function decode(bytes: Uint8Array, n: number): Outcome {
   const at = n * OUTPUT_BYTES
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, OUTPUT_BYTES)
-  const fx = at + 176
+  const fx = at + 192
   return {
     vector: view.getUint32(0, true),
     error: view.getUint32(4, true),
@@ -43,6 +43,7 @@ function decode(bytes: Uint8Array, n: number): Outcome {
     rflags: view.getUint32(152, true),
     fs: view.getBigUint64(160, true),
     gs: view.getBigUint64(168, true),
+    selectors: Array.from({ length: 6 }, (_, n) => view.getUint16(176 + n * 2, true)),
     fx: bytes.slice(fx, fx + FX_BYTES),
     window: bytes.slice(fx + FX_BYTES, fx + FX_BYTES + WINDOW_BYTES),
   }

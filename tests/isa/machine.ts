@@ -154,6 +154,8 @@ export class Machine {
     this.putU64(GDT + 0x28, descriptor(0, 0xffffffff, 0xcf3))
     this.putU64(GDT + 0x30, descriptor(0, 0xffffffff, 0xafb))
     this.putU64(TSS + 4, SUPERVISOR + BigInt(STACK_TOP))
+    // The I/O permission map lies beyond the limit: no port is permitted.
+    this.memory.write(TSS + 0x66, Uint8Array.of(0x68, 0))
     for (let vector = 0; vector < 256; vector++) {
       const handler = SUPERVISOR + BigInt(HANDLERS + vector * HANDLER_BYTES)
       const type = vector === 3 || vector === 4 ? 0xeen : 0x8en
@@ -174,6 +176,7 @@ export class Machine {
     this.setU64(S.XCR0, 3n)
     this.segment(S.GDTR, { selector: 0, attributes: 0, limit: 0x4f }, SUPERVISOR + BigInt(GDT))
     this.segment(S.IDTR, { selector: 0, attributes: 0, limit: 0xfff }, SUPERVISOR + BigInt(IDT))
+    this.segment(S.LDTR, { selector: 0, attributes: 0, limit: 0 })
     this.segment(S.TR, { selector: 0x40, attributes: 0x8b, limit: 0x67 }, SUPERVISOR + BigInt(TSS))
   }
 
@@ -273,15 +276,18 @@ export class Machine {
       rflags: stack.getUint32(at + 16, true),
       cr2: vector === 14 ? this.u64(S.CR2) : 0n,
     }
+    result.selectors[1] = stack.getUint16(at + 8, true)
+    result.selectors[2] = stack.getUint16(at + 32, true)
     result.gpr[4] = stack.getBigUint64(at + 24, true)
     return result
   }
 
-  private registers(): Pick<Outcome, 'gpr' | 'fs' | 'gs' | 'fx' | 'window'> {
+  private registers(): Pick<Outcome, 'gpr' | 'fs' | 'gs' | 'selectors' | 'fx' | 'window'> {
     return {
       gpr: BigUint64Array.from({ length: 16 }, (_, r) => this.u64(r * 8)),
       fs: this.u64(S.FS_BASE),
       gs: this.u64(S.GS_BASE),
+      selectors: Array.from({ length: 6 }, (_, n) => this.view.getUint16(this.s + S.SEGMENTS + n * S.SEGMENT_STRIDE, true)),
       fx: this.getExtended(),
       window: this.readData(WINDOW, WINDOW_BYTES),
     }

@@ -46,6 +46,8 @@ export interface Outcome {
   rflags: number
   fs: bigint
   gs: bigint
+  /** ES CS SS DS FS GS */
+  selectors: number[]
   fx: Uint8Array
   window: Uint8Array
 }

@@ -94,9 +94,10 @@ export function sysenter(s: usize): u32 {
 }
 
 export function sysexit(s: usize): u32 {
-  if (is_long(s)) return raise(s, UD)
   const selector = load<u64>(s, MSR_SYSENTER_CS)
-  if (!is_protected(s) || is_vm86(s) || load<u32>(s, CPL) || !(selector & 0xfffc)) return raise_error(s, GP, 0)
+  if (!is_protected(s) || is_vm86(s) || load<u32>(s, CPL)) return raise_error(s, GP, 0)
+  if (is_long(s)) return raise(s, UD)
+  if (!(selector & 0xfffc)) return raise_error(s, GP, 0)
 
   set_flat(s, CS, ((selector & 0xfffc) + 16) | 3, CODE32 | DPL3)
   set_flat(s, SS, ((selector & 0xfffc) + 24) | 3, DATA | DPL3)

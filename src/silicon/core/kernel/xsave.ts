@@ -223,8 +223,8 @@ function save(s: usize, rec: usize, form: u32, privileged: bool): u32 {
   const compact = form == SAVE_COMPACT
   const parts = form == SAVE_ALL ? wanted : used
   const end = parts & XCR0_PKRU ? pkru_offset(compact) + XSAVE_PKRU_BYTES : XSAVE_EXTENDED
-  const old: u64 = compact ? 0 : load64(s, la + IMAGE_HEADER)
   if (!probe_write(s, la, end)) return R_FAULT
+  const old: u64 = compact ? 0 : load64(s, la + IMAGE_HEADER)
 
   const mxcsr = compact ? (parts & XCR0_SSE) != 0 : (wanted & XCR0_SSE) != 0
   if (!write_parts(s, la, parts, mxcsr, compact, rec_b(rec) == 8)) return R_FAULT

@@ -16,7 +16,9 @@ function fieldD(l: Lowering): number {
   for (const operand of i.row.operands) {
     if (operand.class === 'G') return l.register(i.reg, operandBytes(i, operand))
     if (isVectorRegister(operand.class)) return operand.class === 'P' ? i.reg & 7 : i.reg
-    if (operand.class === 'S' || operand.class === 'C' || operand.class === 'D') return i.reg
+    // REX.R names control and debug registers beyond the seventh; of segment registers there are but six, and it is ignored.
+    if (operand.class === 'S') return i.reg & 7
+    if (operand.class === 'C' || operand.class === 'D') return i.reg
     if (operand.class === 'fixed' && segmentNames.includes(operand.text)) return segmentNames.indexOf(operand.text)
   }
   return i.row.hasModrm ? i.reg & 7 : 0
@@ -59,9 +61,18 @@ function fieldC(l: Lowering): number {
   return (i.lock ? 1 : 0) | (i.repeat === 0xf3 ? 2 : i.repeat === 0xf2 ? 4 : 0) | (i.addressSize << 4)
 }
 
+/** Of the instructions with one operand, those that write it. */
+const stores = new Set([
+  'FST', 'FSTP', 'FIST', 'FISTP', 'FISTTP', 'FBSTP', 'FNSTENV', 'FNSTCW', 'FNSTSW', 'FNSAVE', 'FXSAVE', 'XSAVE', 'XSAVEOPT', 'XSAVEC', 'XSAVES', 'STMXCSR',
+  'SGDT', 'SIDT', 'SLDT', 'STR', 'SMSW', 'CMPXCHG8B',
+])
+
+/** Outside 64-bit mode the segment is then checked for writing. */
 const writesMemory = (l: Lowering): boolean => {
-  const first = l.i.row.operands[0]
-  return first !== undefined && 'EMWQ'.includes(first.class)
+  const { operands, row } = l.i.row
+  const first = operands[0]
+  if (first === undefined || !'EMWQ'.includes(first.class)) return false
+  return operands.length > 1 || stores.has(row.mnemonic)
 }
 
 /** HLP record. imm2: the immediate; for VEX forms the register in VEX.vvvv; for far pointers the offset, with the selector in T1. */

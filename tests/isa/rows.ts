@@ -1,0 +1,45 @@
+/** Which rows of the opcode table the host's CPU can judge, why it cannot judge the others, and what is not compared. */
+
+import type { CompiledRow } from '../../src/silicon/core/decode/table.js'
+import type { Tolerance } from './compare.js'
+import { FX_ST, FX_STATUS, FX_XMM, type CodeMode } from './state.js'
+
+const flagBits: Readonly<Record<string, number>> = { C: 1, P: 4, A: 0x10, Z: 0x40, S: 0x80, O: 0x800 }
+
+const unlike: readonly (readonly [RegExp, string])[] = [
+  [/^(CPUID|XGETBV|RDPID|RDTSCP?|RDPMC|RDRAND|RDSEED)$/, 'its result is the machine’s own'],
+  [/^(SGDT|SIDT|SLDT|STR|SMSW)$/, 'the host’s kernel emulates it (UMIP)'],
+  [/^(SYSCALL|SYSENTER)$/, 'it enters the host’s kernel'],
+  [/^(vmmcall|vmgexit)$/, 'it calls the host’s hypervisor'],
+  [/^(MONITORX|MWAITX|INT1)$/, 'the host’s hypervisor interferes'],
+  [/^(vm(run|load|save)|stgi|clgi|skinit|invlpga)$/, 'the host’s EFER.SVME is its hypervisor’s'],
+]
+
+/** Why the host's CPU cannot judge `row` in `mode`; undefined where it can. */
+export function notOnHost(row: CompiledRow, mode: CodeMode): string | undefined {
+  const { modes } = row.row.options
+  if (modes !== undefined && (modes === 'o64') !== (mode === 'long')) return `not in ${mode} mode`
+  return unlike.find(([pattern]) => pattern.test(row.row.mnemonic))?.[1]
+}
+
+const xmm = (at: number): boolean => at >= FX_XMM
+const status = (at: number): boolean => at === FX_STATUS || at === FX_STATUS + 1
+
+/** Images longer than a register, and accesses that the processor splits: which byte of the page faults first is its own affair. */
+function faultsAnywhere(row: CompiledRow): boolean {
+  return row.operands.some((o) => o.class === 'M' && (o.size === '' || o.size === 't')) || /^(MASKMOV|PUSHA|POPA|ENTER|IRET|RETF)/.test(row.row.mnemonic)
+}
+
+export function toleranceOf(row: CompiledRow): Tolerance {
+  const { mnemonic, options } = row.row
+  const flags = [...(options.undefinedFlags ?? '')].reduce((mask, letter) => mask | (flagBits[letter] ?? 0), 0)
+  const faultPage = faultsAnywhere(row)
+  // Estimates: the manual gives a bound, not a value (APM vol. 4, RCPPS and RSQRTPS); vector.test.ts holds them to it.
+  if (/^(RCP|RSQRT)/.test(mnemonic)) return { flags, faultPage, fx: xmm }
+  // Of operands out of range the result is undefined, and PE and C1 of transcendental functions say how the processor computed: x87.test.ts.
+  if (/^(F2XM1|FYL2XP1|FYL2X|FPATAN|FPTAN|FSINCOS|FSIN|FCOS)$/.test(mnemonic)) return { flags, faultPage, fx: (at) => status(at) || lastBits(at) }
+  return { flags, faultPage }
+}
+
+/** The lowest byte of a significand. */
+const lastBits = (at: number): boolean => at >= FX_ST && at < FX_XMM && (at & 15) === 0
