@@ -121,6 +121,7 @@ const cases: readonly Case[] = [
   { name: 'SMAP does not stop fetches', flags: 7n, mode: 0, access: FETCH, cr4: SMAP, want: OK },
   { name: 'protection key forbids access', flags: 7n | (5n << 59n), mode: 1, access: READ, cr4: PKE, pkru: 1 << 10, want: pf('25') },
   { name: 'protection key forbids writing', flags: 7n | (5n << 59n), mode: 1, access: WRITE, cr4: PKE, pkru: 2 << 10, want: pf('27') },
+  { name: 'protection key and read-only page', flags: 5n | (5n << 59n), mode: 1, access: WRITE, cr4: PKE, pkru: 1 << 10, want: pf('27') },
   { name: 'protection key allows reading', flags: 7n | (5n << 59n), mode: 1, access: READ, cr4: PKE, pkru: 2 << 10, want: OK },
   {
     name: 'protection key, supervisor write without WP',

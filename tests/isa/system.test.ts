@@ -677,3 +677,53 @@ test('real mode: CS may be written, limits hold', () => {
   m.run(1, 0x8b, 0x07) // two bytes at ffff
   assert.equal(m.pc, 0x7001)
 })
+
+test('long mode: IRET to level 3 makes an inner GS null and leaves its base', () => {
+  const m = machine.long64(0)
+  m.segment(S.GS, DATA32, 0xc93, 0xffffffff, 0x123456)
+  for (const [n, value] of [CODE + 0x100, USER_CODE64, 2, STACK3, USER_DATA32].entries()) m.w64(STACK0 + n * 8, BigInt(value))
+  m.run(1, 0x48, 0xcf)
+  assert.equal(m.u32(S.CPL), 3)
+  assert.equal(m.selector(S.GS), 0)
+  assert.equal(m.get(S.GS_BASE), 0x123456n)
+  m.write(0x123456, 0x5a)
+  m.run(1, 0x65, 0x8a, 0x04, 0x25, 0, 0, 0, 0) // mov al, gs:[0]
+  assert.equal(m.get(S.RAX) & 0xffn, 0x5an)
+})
+
+test('SYSRET that sets TF traps before the first instruction of the program', () => {
+  const m = machine.long64(0)
+  m.set(S.MSR_STAR, BigInt(USER_CODE64 - 16) << 48n)
+  m.set(S.RCX, CODE + 0x100)
+  m.set(S.R8 + 24, 0x102)
+  m.write(CODE + 0x100, 0x90)
+  m.run(2, 0x48, 0x0f, 0x07)
+  m.atHandler(1)
+  assert.equal(m.r64(STACK0 - 40), BigInt(CODE + 0x100))
+  assert.equal(m.r64(STACK0 - 24), 0x102n)
+  assert.equal(Number(m.get(S.DR6)) & 0x4000, 0x4000)
+})
+
+test('registers that hold addresses take 57 bits with four-level paging, and no more', () => {
+  const wide = 0xff00_0000_0000_0000n
+  const base = 0x0102_0000_0000_0000n
+  const m = machine.long64(0)
+  m.set(S.CR4, 0x10620)
+  m.settle()
+  m.set(S.RAX, wide)
+  m.run(1, 0xf3, 0x48, 0x0f, 0xae, 0xd8) // wrgsbase rax
+  assert.equal(m.get(S.GS_BASE), wide)
+  m.w16(0x5000, 0xfff)
+  m.w64(0x5002, wide)
+  m.set(S.RBX, 0x5000)
+  m.run(1, 0x0f, 0x01, 0x13) // lgdt [rbx]
+  assert.equal(m.get(S.SEGMENTS + S.GDTR * 16 + 8), wide)
+  m.segment(S.GDTR, 0, 0, 0xfff, GDT)
+  m.set(S.RCX, 0xc0000082n)
+  m.set(S.RAX, 0)
+  m.set(S.RDX, wide >> 32n)
+  m.run(1, 0x0f, 0x30) // wrmsr LSTAR
+  assert.equal(m.get(S.MSR_LSTAR), wide)
+  m.set(S.RAX, base)
+  m.fault(13, 0xf3, 0x48, 0x0f, 0xae, 0xd8)
+})

@@ -14,7 +14,7 @@ import { GP, raise, raise_error, rec_a, rec_b, rec_d, UD } from './fault'
 import { load16, load_bytes, store16 } from './memory'
 import { mmu_flush_all, mmu_flush_page, mmu_flush_pcid, mmu_load_pdptes, mmu_pkru_changed, mmu_set_cr3 } from './mmu'
 import { update_mode } from './mode'
-import { ATTR_L, canonical, is_code64, is_long, seg_attributes } from './segment'
+import { ATTR_L, canonical_register, is_code64, is_long, seg_attributes } from './segment'
 import { svm_check } from './svm'
 
 /** No VME and no PVI. */
@@ -194,7 +194,7 @@ export function invlpg(s: usize, rec: usize): u32 {
   const la = load<u64>(s, T0)
   const outcome = svm_check(s, rec, VMEXIT_INVLPG, la, 0)
   if (outcome != R_NEXT) return outcome
-  if (canonical(s, la)) mmu_flush_page(s, la)
+  if (canonical_register(la)) mmu_flush_page(s, la)
   return R_NEXT
 }
 
@@ -210,7 +210,7 @@ export function invpcid(s: usize, rec: usize): u32 {
   const address = load<u64>(s, SCRATCH + 8)
   if (type > 3 || pcid > 0xfff) return raise_error(s, GP, 0)
   if (type < 2 && pcid && !(load<u64>(s, CR4) & CR4_PCIDE)) return raise_error(s, GP, 0)
-  if (type == 0 && !canonical(s, address)) return raise_error(s, GP, 0)
+  if (type == 0 && !canonical_register(address)) return raise_error(s, GP, 0)
 
   if (type == 0) mmu_flush_page(s, address)
   else if (type == 1) mmu_flush_pcid(s, <u32>pcid)

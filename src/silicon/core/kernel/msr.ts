@@ -15,7 +15,7 @@ import { R_NEXT } from '../ir/results'
 import { GP, raise_error } from './fault'
 import { mmu_flush_all } from './mmu'
 import { update_mode } from './mode'
-import { canonical } from './segment'
+import { canonical_register } from './segment'
 import { svm_msr } from './svm'
 import { read_tsc, write_tsc } from './tsc'
 
@@ -216,7 +216,7 @@ export function msr_write(s: usize, msr: u32, value: u64): bool {
   const plain = plain_slot(msr)
   if (plain) return put(s, plain, value, 0)
   const address = address_slot(msr)
-  if (address) return canonical(s, value) && put(s, address, value, 0)
+  if (address) return canonical_register(value) && put(s, address, value, 0)
   if (fixed_slot(msr) | variable_slot(msr)) return write_mtrr(s, msr, value)
   // Machine check banks hold nothing: clearing them is allowed, and so is enabling every source.
   if (msr >= <u32>id.IA32_MC0_CTL && msr < <u32>id.IA32_MC_END) return !value || (!(msr & 3) && value == ~<u64>0)

@@ -58,6 +58,13 @@ export function canonical(s: usize, la: u64): bool {
   const spare: u64 = load<u64>(s, CR4) & CR4_LA57 ? 7 : 16
   return <u64>(<i64>(la << spare) >> spare) == la
 }
+/**
+ * What registers that hold linear addresses must be: bases of segments and tables, targets of system calls, addresses to invalidate. The
+ * processor's own width decides there, with CR4.LA57 clear as well.
+ */
+export function canonical_register(la: u64): bool {
+  return <u64>(<i64>(la << 7) >> 7) == la
+}
 
 // ---- the registers
 
@@ -255,15 +262,16 @@ export function load_segment(s: usize, seg: u32, selector: u32): u32 {
   return R_NEXT
 }
 
-/** On a return to an outer level: registers that hold a segment of the inner level become null (APM vol. 3, RET and IRET). */
+/**
+ * On a return to an outer level: registers that hold a segment of the inner level become null (APM vol. 3, RET and IRET). Nothing is loaded
+ * then, so that FS and GS keep the bases that 64-bit software gave them.
+ */
 export function drop_inner_segments(s: usize, cpl: u32): void {
   for (let seg: u32 = ES; seg <= 5; seg++) {
     if (seg == CS || seg == SS) continue
     const attributes = seg_attributes(s, seg)
-    // A register that is null already keeps its base: FS and GS of 64-bit software mostly are.
-    if (!(attributes & ATTR_P)) continue
     const conforming = (attributes & (TYPE_CODE | TYPE_EC)) == (TYPE_CODE | TYPE_EC)
-    if (((attributes >> 5) & 3) < cpl && !conforming) set_null_segment(s, seg, 0)
+    if (((attributes >> 5) & 3) < cpl && !conforming) set_segment(s, seg, 0, 0, 0, seg_base(s, seg))
   }
 }
 

@@ -77,6 +77,8 @@ export function sysret(s: usize, rec: usize): u32 {
   store<u32>(s, 3, CPL)
   if (from64) set_flags(s, load<u64>(s, R11), FLAGS_ALL & ~(FLAG_RF | FLAG_VM))
   else set_flags(s, FLAG_IF, FLAG_IF)
+  // TF as SYSRET leaves it decides: the trap comes before the first instruction of the program, not behind it.
+  store<u32>(s, get_flags(s) & FLAG_TF ? 1 : 0, STEP_ARMED)
   update_mode(s)
   return R_JUMP
 }

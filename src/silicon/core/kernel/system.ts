@@ -22,7 +22,7 @@ import { get_flags, set_flags } from './flags'
 import { load8, store_bytes } from './memory'
 import { rdmsr, wrmsr } from './msr'
 import { port_single, port_string, port_width } from './port'
-import { canonical, is_vm86, moved_sp, push, stack_read } from './segment'
+import { canonical_register, is_vm86, moved_sp, push, stack_read } from './segment'
 import { svm_check } from './svm'
 import { swapgs, syscall, sysenter, sysexit, sysret } from './syscall'
 import {
@@ -208,7 +208,7 @@ function read_base(s: usize, rec: usize, slot: u32): u32 {
 function write_base(s: usize, rec: usize, slot: u32): u32 {
   if (!(load<u64>(s, CR4) & CR4_FSGSBASE)) return raise(s, UD)
   const value: u64 = rec_b(rec) == 8 ? load<u64>(s + rec_a(rec)) : load<u32>(s + rec_a(rec))
-  if (!canonical(s, value)) return raise_error(s, GP, 0)
+  if (!canonical_register(value)) return raise_error(s, GP, 0)
   store<u64>(s + slot, value)
   return R_NEXT
 }

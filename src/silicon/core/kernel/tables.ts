@@ -13,7 +13,7 @@ import { faulted, GP, NP, raise, raise_error, rec_a, rec_b, rec_d, UD } from './
 import { set_flags } from './flags'
 import { load16, load32, load64, probe_write, store16, store32, store64 } from './memory'
 import {
-  canonical, desc_attributes, desc_base, desc_dpl, desc_high, desc_is_segment, desc_limit, desc_present, desc_set_type, desc_type, desc_upper,
+  canonical_register, desc_attributes, desc_base, desc_dpl, desc_high, desc_is_segment, desc_limit, desc_present, desc_set_type, desc_type, desc_upper,
   fetch_descriptor, fetch_upper, find_descriptor, find_upper, has_descriptors, is_code64, is_long, load_segment, moved_sp, push, seg_base, seg_limit,
   seg_selector, set_segment, stack_read, TYPE_CODE, TYPE_EC, TYPE_RW,
 } from './segment'
@@ -87,7 +87,7 @@ export function load_table(s: usize, rec: usize, table: u32): u32 {
   let base: u64 = is_code64(s) ? load64(s, la + 2) : load32(s, la + 2)
   if (faulted(s)) return R_FAULT
   if (!is_code64(s) && rec_b(rec) == 2) base &= 0xffffff
-  if (!canonical(s, base)) return raise_error(s, GP, 0)
+  if (!canonical_register(base)) return raise_error(s, GP, 0)
 
   set_segment(s, table, 0, 0, limit, base)
   return R_NEXT
@@ -141,7 +141,7 @@ function read_system_base(s: usize, selector: u32): bool {
   if (!is_long(s)) return true
   if (!fetch_upper(s, selector, GP, 0)) return false
   system_base |= desc_upper << 32
-  if (canonical(s, system_base)) return true
+  if (canonical_register(system_base)) return true
   raise_error(s, GP, selector & 0xfffc)
   return false
 }

@@ -202,8 +202,26 @@ function leaf(s: usize, la: u64, access: u32, entry: u64, rights: u64, nx: u64, 
   return final(s, (entry & mask & ~inside) | (la & inside), access & ACCESS_KIND, (entry & C_BIT) != 0)
 }
 
-/** Error-code bits of the protection violation that `access` to a present page makes, or 0 (sections 5.6.1 to 5.6.7). */
+/**
+ * Error-code bits of the protection violation that `access` to a present page makes, or 0 (sections 5.6.1 to 5.6.7). The key's bit is set
+ * whenever the key forbids the access, whatever else does.
+ */
 function refuse(s: usize, access: u32, rights: u64, nx: u64, key: u32): u32 {
+  const forbidden = key_forbids(s, access, rights, key)
+  return forbidden ? PF_PRESENT | PF_KEY : refuse_rights(s, access, rights, nx)
+}
+
+/** Protection keys: user pages and data accesses in long mode only (section 5.6.7). */
+function key_forbids(s: usize, access: u32, rights: u64, key: u32): bool {
+  if (!(load<u32>(s, CR4) & CR4_PKE) || !(rights & PTE_U)) return false
+  const kind = access & ACCESS_KIND
+  if (kind == ACCESS_FETCH || !(load<u32>(s, EFER) & EFER_LMA)) return false
+  const bits = (load<u32>(s, PKRU) >> (key * 2)) & 3
+  if (bits & 1) return true
+  return kind == ACCESS_WRITE && (bits & 2) != 0 && (user_access(s, access) || (load<u32>(s, CR0) & CR0_WP) != 0)
+}
+
+function refuse_rights(s: usize, access: u32, rights: u64, nx: u64): u32 {
   const kind = access & ACCESS_KIND
   const userPage = (rights & PTE_U) != 0
   if (kind == ACCESS_FETCH && nx) return PF_PRESENT
@@ -216,11 +234,6 @@ function refuse(s: usize, access: u32, rights: u64, nx: u64, key: u32): u32 {
     if (userPage && kind == ACCESS_FETCH && cr4 & CR4_SMEP) return PF_PRESENT
     if (userPage && kind != ACCESS_FETCH && cr4 & CR4_SMAP && !smap_open(s, access)) return PF_PRESENT
     if (kind == ACCESS_WRITE && !(rights & PTE_W) && load<u32>(s, CR0) & CR0_WP) return PF_PRESENT
-  }
-  if (cr4 & CR4_PKE && userPage && kind != ACCESS_FETCH && load<u32>(s, EFER) & EFER_LMA) {
-    const bits = (load<u32>(s, PKRU) >> (key * 2)) & 3
-    const writes = kind == ACCESS_WRITE && bits & 2 && (user || load<u32>(s, CR0) & CR0_WP)
-    if (bits & 1 || writes) return PF_PRESENT | PF_KEY
   }
   return 0
 }
