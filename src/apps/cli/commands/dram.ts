@@ -110,7 +110,7 @@ async function read(client: ControlClient, flags: DramFlags, progress: ProgressL
   const file = openOutput(flags.out)
   try {
     for (let at = 0; at < length; at += readBytesMax) {
-      progress.show(`${formatBytes(at)} of ${formatBytes(length)}`)
+      progress.tick(`${formatBytes(at)} of ${formatBytes(length)}`)
       const { payload } = await client.ask({ op: 'read', view, address: address + at, length: Math.min(readBytesMax, length - at) })
       writeSync(file, payload)
     }

@@ -5,6 +5,7 @@ export class ProgressLine {
   private message = ''
   private since = 0
   private timer: NodeJS.Timeout | undefined
+  private lastTick = -Infinity
 
   readonly show = (message: string): void => {
     if (!process.stderr.isTTY) {
@@ -16,6 +17,14 @@ export class ProgressLine {
     this.draw()
     this.timer ??= setInterval(() => this.draw(), 250)
     this.timer.unref()
+  }
+
+  /** For counters: where lines cannot be rewritten, one a second is enough. */
+  readonly tick = (message: string): void => {
+    const now = performance.now()
+    if (!process.stderr.isTTY && now - this.lastTick < 1000) return
+    this.lastTick = now
+    this.show(message)
   }
 
   done(): void {
