@@ -190,6 +190,10 @@ function segmentBase(e: Encoding, d: Draft): bigint {
   return 0n
 }
 
+function aimByDisplacement(form: MemoryForm, rest: bigint): MemoryForm {
+  return form.displacementBytes === 4 ? { ...form, displacement: Number(BigInt.asIntN(32, rest)) } : form
+}
+
 /** Gives the registers of the memory form such values that it points to `at`. */
 function aim(random: Random, e: Encoding, d: Draft, form: MemoryForm, at: bigint): MemoryForm {
   const narrow = e.mode === 'compatibility' || e.addressPrefix
@@ -208,9 +212,8 @@ function aim(random: Random, e: Encoding, d: Draft, form: MemoryForm, at: bigint
     return { ...form, displacement: Number(BigInt.asIntN(32, offset - (d.gpr[form.index]! << BigInt(form.scale)))) }
   }
   if (d.settled.has(form.base)) {
-    const rest = BigInt.asIntN(64, offset - scaled - d.gpr[form.base]!)
-    if (form.displacementBytes === 4) return { ...form, displacement: Number(BigInt.asIntN(32, rest)) }
-    return form
+    if (form.index >= 0 && !d.settled.has(form.index)) d.gpr[form.index] = BigInt(random.below(0x1000))
+    return aimByDisplacement(form, offset - d.gpr[form.base]! - (form.index < 0 ? 0n : d.gpr[form.index]! << BigInt(form.scale)))
   }
   const value = offset - scaled - BigInt(form.displacement)
   d.gpr[form.base] = narrow && e.mode === 'long' ? (BigInt.asUintN(32, value) | (BigInt(random.u32()) << 32n)) : BigInt.asUintN(64, value)

@@ -89,6 +89,7 @@ static void enter(ucontext_t *uc) {
   struct input *c = &inputs[at];
   greg_t *g = uc->uc_mcontext.gregs;
   memcpy((void *)(CODE + c->offset), c->code, c->length);
+  memset((void *)DATA, 0, DATA_BYTES);
   memcpy((void *)WINDOW, c->window, WINDOW_BYTES);
   for (int i = 0; i < 16; i++) g[order[i]] = c->gpr[i];
   g[REG_RIP] = CODE + c->offset;

@@ -250,6 +250,7 @@ export class Machine {
 
   load(c: Case): void {
     this.writeCode(c.offset, c.code)
+    this.writeData(DATA, emptyData)
     this.writeData(WINDOW, c.window)
     this.userMode(c.mode, c.fs, c.gs)
     c.gpr.forEach((v, r) => this.setU64(r * 8, v))
@@ -302,4 +303,5 @@ export class Machine {
   }
 }
 
+const emptyData = new Uint8Array(DATA_BYTES)
 const filler = new Uint8Array(CODE_BYTES).fill(0xcc)

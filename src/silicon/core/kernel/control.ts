@@ -10,7 +10,7 @@ import {
   CR_HIGH_MOV, VMEXIT_CR0_READ, VMEXIT_CR0_SEL_WRITE, VMEXIT_CR0_WRITE, VMEXIT_INVLPG, VMEXIT_INVPCID, VMEXIT_XSETBV,
 } from '../../../spec/svm/exit-codes'
 import { R_FAULT, R_NEXT } from '../ir/results'
-import { GP, raise, raise_error, rec_a, rec_b, rec_d, UD } from './fault'
+import { faulted, GP, raise, raise_error, rec_a, rec_b, rec_d, UD } from './fault'
 import { load16, load_bytes, store16 } from './memory'
 import { mmu_flush_all, mmu_flush_page, mmu_flush_pcid, mmu_load_pdptes, mmu_pkru_changed, mmu_set_cr3 } from './mmu'
 import { update_mode } from './mode'
@@ -179,7 +179,7 @@ export function write_selector_like(s: usize, rec: usize, value: u64): u32 {
   const a = rec_a(rec)
   if (a == 0xff) {
     store16(s, load<u64>(s, T0), value & 0xffff)
-    return R_NEXT
+    return faulted(s) ? R_FAULT : R_NEXT
   }
   const size = rec_b(rec)
   if (size == 2) store<u16>(s + a, <u16>value)

@@ -22,7 +22,7 @@ import { get_flags, set_flags } from './flags'
 import { load8, store_bytes } from './memory'
 import { rdmsr, wrmsr } from './msr'
 import { port_single, port_string, port_width } from './port'
-import { canonical_register, is_vm86, moved_sp, push, stack_read } from './segment'
+import { canonical, is_vm86, moved_sp, push, stack_read } from './segment'
 import { svm_check } from './svm'
 import { swapgs, syscall, sysenter, sysexit, sysret } from './syscall'
 import {
@@ -140,12 +140,11 @@ function hlt(s: usize, rec: usize): u32 {
 }
 
 /** Linear address that rAX names, in DS or the segment of an override. */
-function address_in_rax(s: usize, rec: usize, bytes: u32, write: bool): u64 {
+function address_in_rax(s: usize, rec: usize, write: bool): u64 {
   const width = rec_c(rec) >> 4
   const offset: u64 = width == 8 ? load<u64>(s, RAX) : width == 4 ? load<u32>(s, RAX) : load<u16>(s, RAX)
   const named = load<u32>(s, T2)
-  const start = write ? offset & ~<u64>(bytes - 1) : offset
-  return linear(s, named == 0xff ? DS : named, start, bytes, write)
+  return linear(s, named == 0xff ? DS : named, offset, 1, write)
 }
 
 /** MONITOR is for level 0 unless HWCR says otherwise; MONITORX for all. No line is watched: the wait that follows ends at once, as it may. */
@@ -154,7 +153,7 @@ function monitor(s: usize, rec: usize, privileged: bool): u32 {
   const outcome = svm_check(s, rec, VMEXIT_MONITOR, 0, 0)
   if (outcome != R_NEXT) return outcome
   if (load<u32>(s, RCX)) return raise_error(s, GP, 0)
-  const la = address_in_rax(s, rec, 1, false)
+  const la = address_in_rax(s, rec, false)
   if (!faulted(s)) load8(s, la)
   return faulted(s) ? R_FAULT : R_NEXT
 }
@@ -208,14 +207,14 @@ function read_base(s: usize, rec: usize, slot: u32): u32 {
 function write_base(s: usize, rec: usize, slot: u32): u32 {
   if (!(load<u64>(s, CR4) & CR4_FSGSBASE)) return raise(s, UD)
   const value: u64 = rec_b(rec) == 8 ? load<u64>(s + rec_a(rec)) : load<u32>(s + rec_a(rec))
-  if (!canonical_register(value)) return raise_error(s, GP, 0)
+  if (!canonical(s, value)) return raise_error(s, GP, 0)
   store<u64>(s + slot, value)
   return R_NEXT
 }
 
 /** CLZERO: the 64-byte line at rAX. */
 function clzero(s: usize, rec: usize): u32 {
-  const la = address_in_rax(s, rec, 64, true)
+  const la = address_in_rax(s, rec, true) & ~<u64>63
   if (faulted(s)) return R_FAULT
   memory.fill(s + SCRATCH, 0, 64)
   return store_bytes(s, la, s + SCRATCH, 64) ? R_NEXT : R_FAULT

@@ -1,0 +1,62 @@
+/**
+ * Every row of the opcode table that user mode can run, in 64-bit and in compatibility mode, against the CPU of the host.
+ * CBIT_ISA_CASES: cases per row (default 6); CBIT_ISA_SEED: where the generator starts.
+ */
+
+import assert from 'node:assert/strict'
+import { after, describe, it } from 'node:test'
+import { opcodeTable } from '../../src/silicon/core/decode/opcodes.js'
+import type { CompiledRow } from '../../src/silicon/core/decode/table.js'
+import { describeCase, differences } from './compare.js'
+import { Generator } from './generate.js'
+import { HostOracle } from './host-oracle.js'
+import { Machine } from './machine.js'
+import { notOnHost, toleranceOf } from './rows.js'
+import type { CodeMode } from './state.js'
+
+const CASES = Number(process.env['CBIT_ISA_CASES'] ?? 6)
+const SEED = Number(process.env['CBIT_ISA_SEED'] ?? 1)
+const REPORTED_MAX = 10
+/** Rows are run in portions, so that the records of many cases per row do not pile up. */
+const PORTION_CASES = 10_000
+
+const table = opcodeTable()
+const oracle = HostOracle.open()
+const skip = typeof oracle === 'string' ? oracle : false
+
+function* portions(rows: readonly CompiledRow[]): Iterable<CompiledRow[]> {
+  const size = Math.max(1, Math.floor(PORTION_CASES / CASES))
+  for (let n = 0; n < rows.length; n += size) yield rows.slice(n, n + size)
+}
+
+function failuresOf(machine: Machine, host: HostOracle, rows: readonly CompiledRow[], mode: CodeMode): string[] {
+  const generator = new Generator(table)
+  const failures: string[] = []
+  for (const portion of portions(rows)) {
+    const cases = portion.flatMap((row) => generator.cases(row, mode, CASES, SEED * 100_003 + table.rows.indexOf(row)).map((one) => ({ row, one })))
+    const outcomes = host.run(cases.map(({ one }) => one))
+    cases.forEach(({ row, one }, n) => {
+      const lines = differences(machine.run(one), outcomes[n]!, toleranceOf(row))
+      if (lines.length) failures.push([describeCase(one), ...lines].join('\n    '))
+    })
+  }
+  return failures
+}
+
+describe('instructions as the host’s CPU executes them', { skip }, () => {
+  const machine = skip === false ? new Machine() : undefined
+  after(() => typeof oracle !== 'string' && oracle.close())
+
+  const features = [...new Set(table.rows.map((row) => row.row.options.feature ?? 'BASE'))]
+  for (const mode of ['long', 'compatibility'] as const) {
+    for (const feature of features) {
+      const rows = table.rows.filter((row) => (row.row.options.feature ?? 'BASE') === feature && notOnHost(row, mode) === undefined)
+      if (rows.length === 0) continue
+      it(`${feature} in ${mode} mode: ${rows.length} rows`, () => {
+        assert(machine && typeof oracle !== 'string')
+        const failures = failuresOf(machine, oracle, rows, mode)
+        assert.equal(failures.length, 0, `${failures.length} cases differ\n${failures.slice(0, REPORTED_MAX).join('\n')}`)
+      })
+    }
+  }
+})
