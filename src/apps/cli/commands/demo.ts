@@ -46,8 +46,10 @@ async function demo(flags: DemoFlags): Promise<void> {
   const console = new Console()
   const tell = (text: string): void => console.say(process.stdout.isTTY ? `\x1b[1;36m${text}\x1b[0m` : text)
   tell(
-    `cbit: ${files.imageName} boots on an emulated EPYC${sev === 'sev' ? ', its memory encrypted under a key that only the chip knows' : ', without encryption'}.\n` +
-      'Its policy allows debugging, so that this tour may ask the secure processor what the guest sees.',
+    sev === 'sev'
+      ? `cbit: ${files.imageName} boots on an emulated EPYC, its memory encrypted under a key that only the chip knows.\n` +
+          'Its policy allows debugging, so that this tour may ask the secure processor what the guest sees.'
+      : `cbit: ${files.imageName} boots on an emulated EPYC, without encryption.`,
   )
   const { ending } = await runSession({
     ...files,
@@ -104,7 +106,9 @@ async function showPage(machine: Machine, secret: Buffer, console: Console, tell
     return
   }
   const inside = machine.readGuest(page, 64)
-  tell(`\nThe page at guest-physical 0x${page.toString(16)}, seen by the guest (decrypted by the secure processor):`)
+  tell(
+    `\nThe page at guest-physical 0x${page.toString(16)}, seen by the guest${machine.sev === 'sev' ? ' (decrypted by the secure processor)' : ''}:`,
+  )
   if ('refused' in inside) console.say(`  refused: ${inside.refused}`)
   else console.say(hexDump(inside, page))
   tell('and on the memory bus:')
