@@ -31,9 +31,16 @@ export function ramEnd(map: readonly MemoryRange[], address: number): number {
 export function requireRam(map: readonly MemoryRange[], base: number, bytes: number, what: string): void {
   if (ramEnd(map, base) >= base + bytes && bytes >= 0) return
   const spans = map.reduce((end, r) => (r.type === MEMORY_RAM ? Math.max(end, r.base + r.bytes) : end), 0)
-  if (base + bytes <= spans) throw new ImageError('unsupported', `${what} cannot lie at 0x${base.toString(16)} to 0x${(base + bytes).toString(16)}: a PC has no free memory there`)
+  if (base + bytes <= spans)
+    throw new ImageError(
+      'unsupported',
+      `${what} cannot lie at 0x${base.toString(16)} to 0x${(base + bytes).toString(16)}: a PC has no free memory there`,
+    )
   const needs = Math.ceil((base + bytes) / MIB) + 1
-  throw new ImageError('too-little-memory', `needs at least ${needs} MiB of memory: ${what} takes ${Math.ceil(bytes / 1024)} KiB from address 0x${base.toString(16)}`)
+  throw new ImageError(
+    'too-little-memory',
+    `needs at least ${needs} MiB of memory: ${what} takes ${Math.ceil(bytes / 1024)} KiB from address 0x${base.toString(16)}`,
+  )
 }
 
 /** Latin-1 bytes; characters outside it become `?`. */

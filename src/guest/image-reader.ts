@@ -34,7 +34,8 @@ export class ImageReader {
   /** A u64 that must be an exact JavaScript integer; anything larger is no address of a machine we run. */
   u64(offset: number): number {
     const value = this.u32(offset) + this.u32(offset + 4) * 0x100000000
-    if (!Number.isSafeInteger(value)) throw new ImageError('malformed', `malformed ${this.#what}: impossible 64-bit value at offset ${offset}`)
+    if (!Number.isSafeInteger(value))
+      throw new ImageError('malformed', `malformed ${this.#what}: impossible 64-bit value at offset ${offset}`)
     return value
   }
 
@@ -56,7 +57,10 @@ export class ImageReader {
 
   #check(offset: number, length: number): void {
     if (!Number.isSafeInteger(offset) || offset < 0 || length < 0 || offset + length > this.bytes.length) {
-      throw new ImageError('truncated', `truncated: the ${this.#what} ends at byte ${this.bytes.length}, but byte ${offset + length} is needed`)
+      throw new ImageError(
+        'truncated',
+        `truncated: the ${this.#what} ends at byte ${this.bytes.length}, but byte ${offset + length} is needed`,
+      )
     }
   }
 }

@@ -47,9 +47,13 @@ export function parseBzImage(bytes: Uint8Array): BzImage {
   checkMagic(reader)
   const protocol = reader.u16(VERSION)
   if (protocol < VERSION_MIN) {
-    throw new ImageError('unsupported', `unsupported Linux kernel: boot protocol ${protocol >> 8}.${protocol & 0xff} is older than 2.12 (Linux 3.8)`)
+    throw new ImageError(
+      'unsupported',
+      `unsupported Linux kernel: boot protocol ${protocol >> 8}.${protocol & 0xff} is older than 2.12 (Linux 3.8)`,
+    )
   }
-  if ((reader.u16(XLOADFLAGS) & XLF_KERNEL_64) === 0) throw new ImageError('unsupported', 'unsupported Linux kernel: it is not a 64-bit kernel')
+  if ((reader.u16(XLOADFLAGS) & XLF_KERNEL_64) === 0)
+    throw new ImageError('unsupported', 'unsupported Linux kernel: it is not a 64-bit kernel')
   if ((reader.u8(LOADFLAGS) & LOADED_HIGH) === 0) throw new ImageError('unsupported', 'unsupported Linux kernel: zImage, not bzImage')
 
   const setupBytes = ((reader.u8(SETUP_SECTS) || 4) + 1) * SECTOR
@@ -83,7 +87,12 @@ function checkPlacement(reader: ImageReader, kernelBytes: number, initSize: numb
   if (initSize > INIT_SIZE_MAX) throw new ImageError('malformed', `malformed Linux kernel: init_size 0x${initSize.toString(16)}`)
   const alignment = reader.u32(KERNEL_ALIGNMENT)
   const aligned = alignment === 0 || loadAddress % alignment === 0
-  if (loadAddress < 0x100000 || loadAddress > 0xc0000000 || (reader.u8(RELOCATABLE_KERNEL) !== 0 && !aligned) || loadAddress % 0x1000 !== 0) {
+  if (
+    loadAddress < 0x100000 ||
+    loadAddress > 0xc0000000 ||
+    (reader.u8(RELOCATABLE_KERNEL) !== 0 && !aligned) ||
+    loadAddress % 0x1000 !== 0
+  ) {
     throw new ImageError('malformed', `malformed Linux kernel: it wants to be loaded at 0x${loadAddress.toString(16)}`)
   }
 }

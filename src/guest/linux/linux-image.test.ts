@@ -65,7 +65,10 @@ test('what is no 64-bit bzImage is refused in one sentence', () => {
   assert.match(refusal(fakeBzImage((v) => v.setUint32(0x202, 0, true))), /no "HdrS"/)
   assert.match(refusal(fakeBzImage((v) => v.setUint16(0x206, 0x209, true))), /^unsupported: .*2\.9 is older than 2\.12/)
   assert.match(refusal(fakeBzImage((v) => v.setUint16(0x236, 0, true))), /not a 64-bit kernel/)
-  assert.match(refusal(fakeBzImage((v) => v.setUint32(0x1f4, 0x10000, true))), /^truncated: truncated: the Linux kernel ends at byte 68096, but byte 1051136 is needed/)
+  assert.match(
+    refusal(fakeBzImage((v) => v.setUint32(0x1f4, 0x10000, true))),
+    /^truncated: truncated: the Linux kernel ends at byte 68096, but byte 1051136 is needed/,
+  )
   assert.match(refusal(fakeBzImage((v) => v.setUint32(0x258, 0x1001000, true))), /^malformed: .* loaded at 0x1001000/)
   assert.match(refusal(fakeBzImage().subarray(0, 3000)), /^truncated/)
 })

@@ -104,7 +104,10 @@ function placeInitrd(image: BzImage, bytes: number, map: readonly MemoryRange[])
   const low = pageDown(image.loadAddress - bytes)
   if (low >= MIB) return low
   const needs = Math.ceil((kernelEnd + pageUp(bytes)) / MIB) + 1
-  throw new ImageError('too-little-memory', `needs at least ${needs} MiB of memory: the kernel ends at ${Math.ceil(kernelEnd / MIB)} MiB and the initrd has ${Math.ceil(bytes / MIB)} MiB`)
+  throw new ImageError(
+    'too-little-memory',
+    `needs at least ${needs} MiB of memory: the kernel ends at ${Math.ceil(kernelEnd / MIB)} MiB and the initrd has ${Math.ceil(bytes / MIB)} MiB`,
+  )
 }
 
 /** Null, unused, 64-bit code, data (APM vol. 2, section 4.8). */

@@ -43,16 +43,19 @@ export function parseElf(bytes: Uint8Array): ElfImage {
   const elfClass = reader.u8(4)
   if (elfClass !== CLASS_32 && elfClass !== CLASS_64) throw new ImageError('malformed', `malformed ELF image: class ${elfClass}`)
   if (reader.u8(5) !== DATA_LITTLE_ENDIAN) throw new ImageError('unsupported', 'unsupported ELF image: big-endian')
-  if (reader.u16(16) !== TYPE_EXECUTABLE) throw new ImageError('unsupported', 'unsupported ELF image: not an executable with fixed addresses')
+  if (reader.u16(16) !== TYPE_EXECUTABLE)
+    throw new ImageError('unsupported', 'unsupported ELF image: not an executable with fixed addresses')
   const machine = reader.u16(18)
-  if (machine !== MACHINE_386 && machine !== MACHINE_X86_64) throw new ImageError('unsupported', `unsupported ELF image: machine ${machine} is not x86`)
+  if (machine !== MACHINE_386 && machine !== MACHINE_X86_64)
+    throw new ImageError('unsupported', `unsupported ELF image: machine ${machine} is not x86`)
 
   const wide = elfClass === CLASS_64
   const segments = readSegments(reader, wide)
   if (segments.length === 0) throw new ImageError('malformed', 'malformed ELF image: nothing to load')
   const base = Math.min(...segments.map((s) => s.physical))
   const end = Math.max(...segments.map((s) => s.physical + s.memoryBytes))
-  if (end - base > SPAN_MAX) throw new ImageError('unsupported', `unsupported ELF image: its segments span ${Math.ceil((end - base) / 0x100000)} MiB`)
+  if (end - base > SPAN_MAX)
+    throw new ImageError('unsupported', `unsupported ELF image: its segments span ${Math.ceil((end - base) / 0x100000)} MiB`)
   const placed = new Uint8Array(end - base)
   for (const s of segments) placed.set(reader.slice(s.offset, s.fileBytes), s.physical - base)
   return { bits: wide ? 64 : 32, entry: physicalEntry(entryOf(reader, wide), segments), base, bytes: placed }
@@ -76,8 +79,10 @@ function readSegments(reader: ImageReader, wide: boolean): Segment[] {
     if (reader.u32(at) !== SEGMENT_LOAD) continue
     const segment = wide ? wideSegment(reader, at) : narrowSegment(reader, at)
     if (segment.memoryBytes === 0) continue
-    if (segment.fileBytes > segment.memoryBytes) throw new ImageError('malformed', 'malformed ELF image: a segment is larger in the file than in memory')
-    if (segment.physical + segment.memoryBytes > 0x100000000) throw new ImageError('unsupported', 'unsupported ELF image: a segment lies above 4 GiB')
+    if (segment.fileBytes > segment.memoryBytes)
+      throw new ImageError('malformed', 'malformed ELF image: a segment is larger in the file than in memory')
+    if (segment.physical + segment.memoryBytes > 0x100000000)
+      throw new ImageError('unsupported', 'unsupported ELF image: a segment lies above 4 GiB')
     segments.push(segment)
   }
   return segments

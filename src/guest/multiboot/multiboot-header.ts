@@ -48,14 +48,16 @@ function flatKernel(reader: ImageReader, header: number): MultibootKernel {
   const bssEnd = reader.u32(header + 24)
   const entry = reader.u32(header + 28)
   const start = header - (headerAddress - loadAddress)
-  if (headerAddress < loadAddress || start < 0) throw new ImageError('malformed', 'malformed Multiboot kernel: its header lies before its load address')
+  if (headerAddress < loadAddress || start < 0)
+    throw new ImageError('malformed', 'malformed Multiboot kernel: its header lies before its load address')
 
   const fileBytes = loadEnd === 0 ? reader.length - start : loadEnd - loadAddress
   if (fileBytes < 0) throw new ImageError('malformed', 'malformed Multiboot kernel: it ends before its load address')
   const content = reader.slice(start, fileBytes)
   const span = Math.max(bssEnd - loadAddress, fileBytes)
   if (span > SPAN_MAX) throw new ImageError('unsupported', `unsupported Multiboot kernel: it takes ${Math.ceil(span / 0x100000)} MiB`)
-  if (entry < loadAddress || entry >= loadAddress + span) throw new ImageError('malformed', 'malformed Multiboot kernel: its entry point lies outside it')
+  if (entry < loadAddress || entry >= loadAddress + span)
+    throw new ImageError('malformed', 'malformed Multiboot kernel: its entry point lies outside it')
   const bytes = new Uint8Array(span)
   bytes.set(content)
   return { format: 'flat', bits: 32, entry, base: loadAddress, bytes }

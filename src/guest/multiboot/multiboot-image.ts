@@ -38,20 +38,29 @@ export interface MultibootImageOptions {
 export function multibootImage(options: MultibootImageOptions): GuestImage {
   const kernel = parseMultiboot(options.kernel)
   const modules = options.modules ?? []
-  if (modules.length > MODULES_MAX) throw new ImageError('unsupported', `${modules.length} Multiboot modules: at most ${MODULES_MAX} are passed on`)
+  if (modules.length > MODULES_MAX)
+    throw new ImageError('unsupported', `${modules.length} Multiboot modules: at most ${MODULES_MAX} are passed on`)
   const commandLine = [options.name ?? 'kernel', options.commandLine ?? ''].join(' ').trim()
   return {
     description: `Multiboot ${kernel.format}`,
     plan: (platform) => {
       if (platform.cBit !== undefined && options.knowsSev !== true) {
-        throw new ImageError('unsupported', 'this Multiboot kernel cannot run encrypted: once it turns paging on, data without the C-bit in its page tables is shared. Run it without SEV, or say that it sets C-bits itself')
+        throw new ImageError(
+          'unsupported',
+          'this Multiboot kernel cannot run encrypted: once it turns paging on, data without the C-bit in its page tables is shared. Run it without SEV, or say that it sets C-bits itself',
+        )
       }
       return planMultiboot(kernel, commandLine, modules, platform)
     },
   }
 }
 
-function planMultiboot(kernel: MultibootKernel, commandLine: string, modules: readonly MultibootModule[], platform: BootPlatform): LaunchPlan {
+function planMultiboot(
+  kernel: MultibootKernel,
+  commandLine: string,
+  modules: readonly MultibootModule[],
+  platform: BootPlatform,
+): LaunchPlan {
   requireRam(platform.memoryMap, kernel.base, kernel.bytes.length, 'the kernel')
   const regions: LaunchRegion[] = [wholePages('kernel', kernel.base, kernel.bytes)]
   let next = Math.max(pageUp(kernel.base + kernel.bytes.length), MIB)
@@ -111,7 +120,8 @@ function buildInfo(base: number, commandLine: string, modules: readonly PlacedMo
     at += text.length + 1
     return here
   })
-  if (at > INFO_SPACE) throw new ImageError('unsupported', `the Multiboot command lines take ${at} bytes: at most ${INFO_SPACE} are passed on`)
+  if (at > INFO_SPACE)
+    throw new ImageError('unsupported', `the Multiboot command lines take ${at} bytes: at most ${INFO_SPACE} are passed on`)
   const bytes = new Uint8Array(Math.ceil(at / PAGE_BYTES) * PAGE_BYTES)
   const view = new DataView(bytes.buffer)
   writeGdt(view)

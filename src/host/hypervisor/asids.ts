@@ -42,7 +42,12 @@ export class AsidPool {
   /** Guests without SEV take the ASIDs above the SEV ones first, so that they do not use up keys. */
   #find(sev: boolean): number | undefined {
     const { sevFirst, sevLast, count } = this.#limits
-    const ranges = sev ? [[sevFirst, sevLast]] : [[Math.max(1, sevLast + 1), count - 1], [1, Math.min(sevLast, count - 1)]]
+    const ranges = sev
+      ? [[sevFirst, sevLast]]
+      : [
+          [Math.max(1, sevLast + 1), count - 1],
+          [1, Math.min(sevLast, count - 1)],
+        ]
     for (const [first, last] of ranges as [number, number][]) {
       for (let asid = Math.max(1, first); asid <= last; asid++) {
         if (this.#used.has(asid) || (sev && this.#unclean.has(asid))) continue

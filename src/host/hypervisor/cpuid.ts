@@ -40,7 +40,20 @@ const OSPKE = 1 << 4
 const APIC = 1 << 9
 const HTT = 1 << 28
 /** Leaf 8000_0001 ECX: SVM, OSVW, IBS, SKINIT, WDT, LWP, NodeId, performance counters, data breakpoints, MWAITX. */
-const EXTENDED_WITHHELD = (1 << 2) | (1 << 9) | (1 << 10) | (1 << 12) | (1 << 13) | (1 << 15) | (1 << 19) | (1 << 23) | (1 << 24) | (1 << 26) | (1 << 27) | (1 << 28) | (1 << 29)
+const EXTENDED_WITHHELD =
+  (1 << 2) |
+  (1 << 9) |
+  (1 << 10) |
+  (1 << 12) |
+  (1 << 13) |
+  (1 << 15) |
+  (1 << 19) |
+  (1 << 23) |
+  (1 << 24) |
+  (1 << 26) |
+  (1 << 27) |
+  (1 << 28) |
+  (1 << 29)
 const INVARIANT_TSC = 1 << 8
 /** Leaf 8000_0008 EBX: RDPRU, INVLPGB, MCOMMIT need the host. */
 const EBX_WITHHELD = (1 << 3) | (1 << 4) | (1 << 8)

@@ -7,6 +7,7 @@ import { describeInvalidState } from './invalid-state.js'
 import { decodeMmio } from './mmio/decode.js'
 import { executeMmio, type MmioEnvironment, type Value } from './mmio/execute.js'
 import { executePortIo, type PortEnvironment } from './port-io.js'
+import { PAGE_BYTES } from './physical-memory.js'
 import type { Vcpu } from './vcpu.js'
 
 const VECTOR_UD = 6
@@ -142,7 +143,10 @@ function portEnvironment(vcpu: Vcpu): PortEnvironment {
   const { pc, memory } = vcpu.board
   const environment: PortEnvironment = {
     registers: vcpu.registers,
-    ports: { read: (port, size: PortSize) => pc.ports.read(port, size), write: (port, size: PortSize, value) => pc.ports.write(port, size, value) },
+    ports: {
+      read: (port, size: PortSize) => pc.ports.read(port, size),
+      write: (port, size: PortSize, value) => pc.ports.write(port, size, value),
+    },
     flags: () => vcpu.vmcb.u32(V.VMCB_RFLAGS),
     translate: (segment, offset, write) => vcpu.translateOperand(segment, offset, write),
     readMemory: (gpa, bytes) => memory.read(gpa, bytes),
@@ -152,25 +156,43 @@ function portEnvironment(vcpu: Vcpu): PortEnvironment {
   return environment
 }
 
-/** A guest physical address with nothing mapped: a device, or an empty bus (reads as ones, writes vanish). */
+/** A guest physical address with nothing mapped: RAM to be mapped, a device, or an empty bus (reads as ones, writes vanish). */
 function nestedPageFault(vcpu: Vcpu): void {
   const { vmcb } = vcpu
   const gpa = vmcb.number(V.VMCB_EXITINFO2)
   const info = vmcb.u32(V.VMCB_EXITINFO1)
+  if (vcpu.board.memory.isRam(gpa, 1)) return memoryFault(vcpu, gpa, info)
   const address = `0x${gpa.toString(16)}`
-  if ((vmcb.u32(V.VMCB_EXITINFO1 + 4) & X.NPF_HIGH_TABLE) !== 0) return vcpu.stop('internal-error', `the guest's page tables point to ${address}, where it has no memory (${where(vcpu)})`)
-  if ((info & X.NPF_FETCH) !== 0) return vcpu.stop('internal-error', `the guest fetched an instruction from ${address}, where it has no memory (${where(vcpu)})`)
-  if (vcpu.redelivering) return vcpu.stop('internal-error', `an event could not be delivered: its tables or stack lie at ${address}, where the guest has no memory (${where(vcpu)})`)
+  if ((vmcb.u32(V.VMCB_EXITINFO1 + 4) & X.NPF_HIGH_TABLE) !== 0)
+    return vcpu.stop('internal-error', `the guest's page tables point to ${address}, where it has no memory (${where(vcpu)})`)
+  if ((info & X.NPF_FETCH) !== 0)
+    return vcpu.stop('internal-error', `the guest fetched an instruction from ${address}, where it has no memory (${where(vcpu)})`)
+  if (vcpu.redelivering)
+    return vcpu.stop(
+      'internal-error',
+      `an event could not be delivered: its tables or stack lie at ${address}, where the guest has no memory (${where(vcpu)})`,
+    )
 
   const count = Math.min(vmcb.u8(V.VMCB_INSTRUCTION_BYTES_COUNT), V.VMCB_INSTRUCTION_BYTES_MAX)
   const bytes = vmcb.bytes(V.VMCB_INSTRUCTION_BYTES, count)
   const instruction = decodeMmio(bytes, vcpu.codeSize)
   if (!instruction) {
     const shown = Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join(' ')
-    return vcpu.stop('internal-error', `the guest used an instruction on device memory at ${address} that is not emulated: ${shown || 'no bytes given'} (${where(vcpu)})`)
+    return vcpu.stop(
+      'internal-error',
+      `the guest used an instruction on device memory at ${address} that is not emulated: ${shown || 'no bytes given'} (${where(vcpu)})`,
+    )
   }
   const outcome = executeMmio(mmioEnvironment(vcpu), instruction, gpa, (info & X.NPF_WRITE) !== 0)
   if (outcome === 'done') vcpu.completeAfter(instruction.length)
+}
+
+/** RAM without a mapping gets one, and the instruction runs again. A mapping that faults nevertheless is none of ours. */
+function memoryFault(vcpu: Vcpu, gpa: number, info: number): void {
+  const page = gpa - (gpa % PAGE_BYTES)
+  if ((info & X.NPF_PRESENT) !== 0 || !vcpu.board.mapPage(page)) {
+    vcpu.stop('internal-error', `the nested tables refuse the guest its own memory at 0x${gpa.toString(16)} (${where(vcpu)})`)
+  }
 }
 
 function mmioEnvironment(vcpu: Vcpu): MmioEnvironment {

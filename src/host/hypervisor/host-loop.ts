@@ -10,3 +10,11 @@ export interface Sleep {
   readonly done: Promise<void>
   wake(): void
 }
+
+/** The clock of the machine's board, as far as host software reads it. */
+export interface HostClock {
+  /** Milliseconds since an arbitrary start, monotonic, with fractions. */
+  monotonicMs(): number
+  /** Milliseconds since 1970-01-01 UTC. */
+  wallMs(): number
+}

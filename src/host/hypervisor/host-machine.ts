@@ -120,7 +120,8 @@ export class HostMachine {
     const zeros = new Uint8Array(SCRUB_BYTES)
     for (const range of this.#soiled) {
       const end = Math.min(range.end, base + bytes)
-      for (let at = Math.max(range.base, base); at < end; at += SCRUB_BYTES) this.port.write(at, zeros.subarray(0, Math.min(SCRUB_BYTES, end - at)))
+      for (let at = Math.max(range.base, base); at < end; at += SCRUB_BYTES)
+        this.port.write(at, zeros.subarray(0, Math.min(SCRUB_BYTES, end - at)))
     }
     return base
   }

@@ -1,6 +1,6 @@
 export type { BootPlatform, EntryState, GuestImage, LaunchPlan, LaunchRegion, MemoryRange } from './boot-image.js'
 export { formatRegisters, type ExitReason, type ExitReport, type RegisterReport } from './exit-report.js'
-export type { HostLoop, Sleep } from './host-loop.js'
+export type { HostClock, HostLoop, Sleep } from './host-loop.js'
 export { HostMachine } from './host-machine.js'
 export { nodeHostLoop } from './node-host-loop.js'
 export { planLaunch, type Measurement } from './launch.js'

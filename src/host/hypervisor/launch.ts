@@ -28,7 +28,8 @@ function checkRegions(regions: readonly LaunchRegion[], memoryBytes: number): vo
   let end = 0
   for (const region of sorted) {
     assert(region.gpa % PAGE_BYTES === 0 && region.bytes.length % PAGE_BYTES === 0, `launch region ${region.name} is whole pages`)
-    if (region.gpa < end) throw new Error(`the image places "${region.name}" at 0x${region.gpa.toString(16)}, where something else lies already`)
+    if (region.gpa < end)
+      throw new Error(`the image places "${region.name}" at 0x${region.gpa.toString(16)}, where something else lies already`)
     end = region.gpa + region.bytes.length
     if (end > memoryBytes) throw new Error(`the image places "${region.name}" beyond the end of memory`)
   }
@@ -36,7 +37,8 @@ function checkRegions(regions: readonly LaunchRegion[], memoryBytes: number): vo
 
 export function writeRegions(memory: VmMemory, regions: readonly LaunchRegion[]): void {
   for (const region of regions) {
-    if (!memory.write(region.gpa, region.bytes)) throw new Error(`the image places "${region.name}" at 0x${region.gpa.toString(16)}, where there is no memory`)
+    if (!memory.write(region.gpa, region.bytes))
+      throw new Error(`the image places "${region.name}" at 0x${region.gpa.toString(16)}, where there is no memory`)
   }
 }
 
@@ -44,7 +46,13 @@ export function writeRegions(memory: VmMemory, regions: readonly LaunchRegion[])
 const UPDATE_BYTES_MAX = 0x400000
 
 /** LAUNCH_START to LAUNCH_FINISH (55766 chapter 6): everything in `regions` becomes private, in order. */
-export function launchEncrypted(driver: SevDriver, memory: VmMemory, regions: readonly LaunchRegion[], policy: number, asid: number): { handle: number; measurement: Measurement } {
+export function launchEncrypted(
+  driver: SevDriver,
+  memory: VmMemory,
+  regions: readonly LaunchRegion[],
+  policy: number,
+  asid: number,
+): { handle: number; measurement: Measurement } {
   const handle = driver.launchStart(policy)
   try {
     driver.activate(handle, asid)

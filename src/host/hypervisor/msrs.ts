@@ -46,6 +46,9 @@ const INERT = new Set([
   M.MSR_IORR_BASE0 + 1,
   M.MSR_IORR_BASE0 + 2,
   M.MSR_IORR_BASE0 + 3,
+  // Four legacy counters, which AMD processors have whatever CPUID says: they count nothing.
+  ...[0, 1, 2, 3, 4, 5, 6, 7].map((n) => 0xc0010000 + n),
+  0xc001001f, // NB_CFG, which Linux's bus setup reads and writes unasked
   0xc0011020, // LS_CFG
   0xc0011021, // IC_CFG
   0xc0011022, // DC_CFG

@@ -42,7 +42,9 @@ export class PhysicalMemory {
       this.#free.splice(i, 1, ...pieces)
       return base
     }
-    throw new HostResourceError(`the machine has no ${Math.ceil(bytes / 1024)} KiB left for ${what} (${Math.floor(this.freeBytes / 0x100000)} MiB free)`)
+    throw new HostResourceError(
+      `the machine has no ${Math.ceil(bytes / 1024)} KiB left for ${what} (${Math.floor(this.freeBytes / 0x100000)} MiB free)`,
+    )
   }
 
   free(base: number, bytes: number): void {

@@ -26,6 +26,8 @@ export interface VcpuBoard {
   readonly cBit: number
   readonly vcpus: number
   readonly patchLevel: MsrValue
+  /** Maps a page of the guest's RAM that has no mapping; false where it has one already. */
+  mapPage(gpa: number): boolean
 }
 
 export interface VcpuEnd {

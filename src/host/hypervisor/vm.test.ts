@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Clock } from '../../silicon/doors/board.js'
 import type { CpuidResult, Halves, HostCore, HostPort } from '../../silicon/doors/host.js'
 import * as V from '../../spec/svm/vmcb.js'
 import * as X from '../../spec/svm/exit-codes.js'
 import type { GuestImage } from './boot-image.js'
+import type { HostClock } from './host-loop.js'
 import { HostMachine } from './host-machine.js'
 import { nodeHostLoop } from './node-host-loop.js'
 import { createVm, type VmOptions } from './vm.js'
@@ -130,11 +130,22 @@ const IMAGE: GuestImage = {
   description: 'test',
   plan: () => ({
     regions: [{ name: 'code', gpa: 0x100000, bytes: new Uint8Array(0x1000).fill(0x90) }],
-    entry: { mode: 'protected', rip: 0x100000, rsp: 0, rax: 1, rbx: 2, rsi: 0, cr3: 0, codeSelector: 8, dataSelector: 16, gdt: { base: 0, limit: 0x17 } },
+    entry: {
+      mode: 'protected',
+      rip: 0x100000,
+      rsp: 0,
+      rax: 1,
+      rbx: 2,
+      rsi: 0,
+      cr3: 0,
+      codeSelector: 8,
+      dataSelector: 16,
+      gdt: { base: 0, limit: 0x17 },
+    },
   }),
 }
 
-const CLOCK: Clock = { monotonicMs: () => 0, wallMs: () => 1_700_000_000_000, virtual: true }
+const CLOCK: HostClock = { monotonicMs: () => 0, wallMs: () => 1_700_000_000_000 }
 
 function start(steps: Step[], options: Partial<VmOptions> = {}) {
   const chip = new FakeChip()
@@ -171,7 +182,10 @@ test('serial output, debug exit, statistics and release', async () => {
 
 test('CPUID: a KVM guest without SVM, and without SEV unless it is one', async () => {
   const asked: [number, (chip: FakeChip, rax: number) => void][] = [
-    [0x40000000, (chip, rax) => assert.deepEqual([rax, chip.gprs[6], chip.gprs[2], chip.gprs[4]], [0x40000010, 0x4b4d564b, 0x564b4d56, 0x4d])],
+    [
+      0x40000000,
+      (chip, rax) => assert.deepEqual([rax, chip.gprs[6], chip.gprs[2], chip.gprs[4]], [0x40000010, 0x4b4d564b, 0x564b4d56, 0x4d]),
+    ],
     [0x80000001, (chip) => assert.equal(chip.gprs[2]! & 4, 0)],
     [0x8000001f, (_, rax) => assert.equal(rax, 0)],
     [1, (chip) => assert.equal((chip.gprs[2]! >>> 31) & 1, 1)],
@@ -221,7 +235,12 @@ test('HLT with interrupts off ends the VM; a sleeping guest leaps to its next ti
 
 test('an interrupt waits for its window', async () => {
   const states: [number, number, number][] = []
-  const record = (vmcb: DataView) => states.push([vmcb.getUint32(V.VMCB_EVENTINJ, true), vmcb.getUint32(V.VMCB_V_INTR, true) & V.V_IRQ, vmcb.getUint32(V.VMCB_INTERCEPT_MISC1, true) & 0x10])
+  const record = (vmcb: DataView) =>
+    states.push([
+      vmcb.getUint32(V.VMCB_EVENTINJ, true),
+      vmcb.getUint32(V.VMCB_V_INTR, true) & V.V_IRQ,
+      vmcb.getUint32(V.VMCB_INTERCEPT_MISC1, true) & 0x10,
+    ])
   await start([
     wrmsr(0x1b, 0xfee00c00),
     wrmsr(0x80f, 0x1ff),
@@ -230,10 +249,13 @@ test('an interrupt waits for its window', async () => {
     exit(X.VMEXIT_VINTR, { also: (vmcb) => vmcb.setUint32(V.VMCB_RFLAGS, 0x202, true) }),
     look(record),
   ]).vm.run()
-  assert.deepEqual(states.map(([event, irq, intercept]) => [event >>> 0, irq, intercept]), [
-    [0, V.V_IRQ, 0x10],
-    [0x80000041, 0, 0],
-  ])
+  assert.deepEqual(
+    states.map(([event, irq, intercept]) => [event >>> 0, irq, intercept]),
+    [
+      [0, V.V_IRQ, 0x10],
+      [0x80000041, 0, 0],
+    ],
+  )
 })
 
 test('virtual time: VMRUN stops exactly at the next deadline', async () => {
@@ -313,7 +335,15 @@ test('pause, resume, stop', async () => {
 test('two VMs share a core and keep their registers', async () => {
   const chip = new FakeChip()
   const machine = new HostMachine(chip)
-  const options: VmOptions = { memoryBytes: 64 * MIB, sev: 'none', image: IMAGE, time: 'virtual', clock: CLOCK, loop: nodeHostLoop, onSerialOutput: () => {} }
+  const options: VmOptions = {
+    memoryBytes: 64 * MIB,
+    sev: 'none',
+    image: IMAGE,
+    time: 'virtual',
+    clock: CLOCK,
+    loop: nodeHostLoop,
+    onSerialOutput: () => {},
+  }
   const first = createVm(machine, options)
   assert.throws(() => createVm(machine, options), /no 65536 KiB left for the guest's memory/)
   first.launch()
@@ -333,13 +363,27 @@ test('memory sizes out of range are refused', () => {
 test('whatever stands in a VMCB after an exit, the hypervisor survives it', async () => {
   let seed = 4711
   const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 8
-  const codes = [X.VMEXIT_CPUID, X.VMEXIT_IOIO, X.VMEXIT_MSR, X.VMEXIT_VMMCALL, X.VMEXIT_NPF, X.VMEXIT_CR8_WRITE, X.VMEXIT_IRET, X.VMEXIT_VINTR, X.VMEXIT_EXCEPTION + 13]
+  const codes = [
+    X.VMEXIT_CPUID,
+    X.VMEXIT_IOIO,
+    X.VMEXIT_MSR,
+    X.VMEXIT_VMMCALL,
+    X.VMEXIT_NPF,
+    X.VMEXIT_CR8_WRITE,
+    X.VMEXIT_IRET,
+    X.VMEXIT_VINTR,
+    X.VMEXIT_EXCEPTION + 13,
+  ]
   for (let round = 0; round < 60; round++) {
     const steps = Array.from({ length: 30 }, (): Step => (vmcb, chip) => {
       for (let at = V.VMCB_SAVE; at < 0x680; at += 4) if (random() % 4 === 0) vmcb.setUint32(at, random() * 7, true)
       for (let i = 0; i < 32; i++) chip.gprs[i] = random() * 3
       const code = codes[random() % codes.length]!
-      exit(code, { info1: random() * 5, info2: random() * 300, bytes: Array.from({ length: random() % 16 }, () => random() & 0xff) })(vmcb, chip, 0)
+      exit(code, { info1: random() * 5, info2: random() * 300, bytes: Array.from({ length: random() % 16 }, () => random() & 0xff) })(
+        vmcb,
+        chip,
+        0,
+      )
       if (random() % 8 === 0) vmcb.setUint32(V.VMCB_EXITINTINFO, random() * 300, true)
     })
     const { vm } = start(steps)

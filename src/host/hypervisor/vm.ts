@@ -1,4 +1,3 @@
-import type { Clock } from '../../silicon/doors/board.js'
 import { createPc, type Pc, type PcOptions } from '../bus/index.js'
 import * as V from '../../spec/svm/vmcb.js'
 import type { EntryState, GuestImage, LaunchRegion } from './boot-image.js'
@@ -7,7 +6,7 @@ import type { ExitReason, ExitReport, RegisterReport } from './exit-report.js'
 import { handleExit } from './exits.js'
 import { GuestClock } from './guest-clock.js'
 import { VIDEO_HOLE_BASE, VIDEO_HOLE_END, VmMemory } from './guest-memory-access.js'
-import type { HostLoop, Sleep } from './host-loop.js'
+import type { HostClock, HostLoop, Sleep } from './host-loop.js'
 import type { HostMachine } from './host-machine.js'
 import { launchEncrypted, planLaunch, writeRegions, type Measurement } from './launch.js'
 import { Lifecycle, type VmState } from './lifecycle.js'
@@ -26,7 +25,7 @@ export interface VmOptions {
   readonly image: GuestImage
   /** `virtual`: time follows the count of instructions and leaps over idle times; a run repeats exactly. `real`: it follows the board's clock. */
   readonly time: 'virtual' | 'real'
-  readonly clock: Clock
+  readonly clock: HostClock
   readonly loop: HostLoop
   readonly onSerialOutput: (byte: number) => void
   readonly debugOutput?: (byte: number) => void
@@ -97,7 +96,12 @@ export class Vm {
     this.#entry = plan.entry
 
     const core = machine.core(options.coreIndex ?? 0)
-    this.clock = new GuestClock(core, options.tscKHz ?? TSC_KHZ, options.time === 'virtual', options.tscTicksPerInstruction ?? TICKS_PER_INSTRUCTION)
+    this.clock = new GuestClock(
+      core,
+      options.tscKHz ?? TSC_KHZ,
+      options.time === 'virtual',
+      options.tscTicksPerInstruction ?? TICKS_PER_INSTRUCTION,
+    )
     this.asid = machine.allocateAsid(sev)
     this.memory = new VmMemory(machine.port, this.#allocateFrames(), options.memoryBytes)
     this.nestedTables = new NestedTables(machine.port, machine.memory)
@@ -116,7 +120,17 @@ export class Vm {
       0,
       machine.port,
       core,
-      { pc: this.pc, memory: this.memory, clock: this.clock, paravirtual: this.paravirtual, sev, cBit: machine.cBit, vcpus: 1, patchLevel: [patch.lo, patch.hi] },
+      {
+        pc: this.pc,
+        memory: this.memory,
+        clock: this.clock,
+        paravirtual: this.paravirtual,
+        sev,
+        cBit: machine.cBit,
+        vcpus: 1,
+        patchLevel: [patch.lo, patch.hi],
+        mapPage: (gpa) => this.#mapOnDemand(gpa),
+      },
       this.#frames,
     )
   }
@@ -282,7 +296,9 @@ export class Vm {
   /** One VMRUN and its exit. Returns the instructions it took. */
   #enter(): number {
     const { vcpu, clock, pc } = this
-    const cap = clock.virtual ? INSTRUCTIONS_MAX : Math.min(INSTRUCTIONS_MAX, Math.max(INSTRUCTIONS_MIN, clock.instructionsPerNs * SLICE_MS * 1e6))
+    const cap = clock.virtual
+      ? INSTRUCTIONS_MAX
+      : Math.min(INSTRUCTIONS_MAX, Math.max(INSTRUCTIONS_MIN, clock.instructionsPerNs * SLICE_MS * 1e6))
     const budget = Math.min(Math.floor(cap), clock.instructionsUntil(pc.nextDeadlineNs()))
     const before = vcpu.instructions
     const beforeNs = clock.virtual ? 0 : clock.nowNs()
@@ -302,7 +318,8 @@ export class Vm {
       return true
     }
     if (!vcpu.interruptsEnabled) vcpu.stop('halted-for-ever', 'the guest halted with interrupts off: nothing can wake it')
-    else if (this.#serialEnded && this.pc.nextDeadlineNs() === Infinity) vcpu.stop('halted-for-ever', 'the guest waits for input that will not come')
+    else if (this.#serialEnded && this.pc.nextDeadlineNs() === Infinity)
+      vcpu.stop('halted-for-ever', 'the guest waits for input that will not come')
     return false
   }
 
@@ -370,6 +387,12 @@ export class Vm {
     this.vcpu.requestTlbFlush()
   }
 
+  #mapOnDemand(gpa: number): boolean {
+    if (this.nestedTables.translate(gpa) !== undefined) return false
+    this.mapPage(gpa, this.memory.base + gpa)
+    return true
+  }
+
   registers(): RegisterReport {
     const { vcpu } = this
     if (!this.#released) this.machine.acquire(vcpu)
@@ -410,7 +433,9 @@ export class Vm {
 
 function checkMemory(bytes: number): void {
   if (!Number.isInteger(bytes) || bytes < MEMORY_BYTES_MIN || bytes > MEMORY_BYTES_MAX || bytes % LARGE_PAGE_BYTES !== 0) {
-    throw new HostResourceError(`a VM has ${MEMORY_BYTES_MIN / 0x100000} to ${MEMORY_BYTES_MAX / 0x100000} MiB of memory in steps of 2 MiB, not ${bytes / 0x100000} MiB`)
+    throw new HostResourceError(
+      `a VM has ${MEMORY_BYTES_MIN / 0x100000} to ${MEMORY_BYTES_MAX / 0x100000} MiB of memory in steps of 2 MiB, not ${bytes / 0x100000} MiB`,
+    )
   }
 }
 

@@ -11,12 +11,18 @@ function sum(bytes: Uint8Array): number {
 }
 
 test('AML terms have the encoding of the ACPI specification', () => {
-  assert.deepEqual(name('\\_S5', amlPackage(integer(0), integer(0), integer(0), integer(0))), [0x08, 0x5c, 0x5f, 0x53, 0x35, 0x5f, 0x12, 6, 4, 0, 0, 0, 0])
+  assert.deepEqual(
+    name('\\_S5', amlPackage(integer(0), integer(0), integer(0), integer(0))),
+    [0x08, 0x5c, 0x5f, 0x53, 0x35, 0x5f, 0x12, 6, 4, 0, 0, 0, 0],
+  )
   assert.deepEqual(eisaId('PNP0A03'), [0x0c, 0x41, 0xd0, 0x0a, 0x03])
   assert.deepEqual(eisaId('PNP0501'), [0x0c, 0x41, 0xd0, 0x05, 0x01])
   assert.deepEqual(integer(0x12345678), [0x0c, 0x78, 0x56, 0x34, 0x12])
   // A package longer than 63 bytes: lead byte with the count of following bytes and the low nibble.
-  const long = scope('\\_SB', Array.from({ length: 100 }, () => 0))
+  const long = scope(
+    '\\_SB',
+    Array.from({ length: 100 }, () => 0),
+  )
   assert.deepEqual(long.slice(0, 3), [0x10, 0x40 | (107 & 15), 107 >> 4])
   assert.equal(long.length, 108)
 })

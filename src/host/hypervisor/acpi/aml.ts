@@ -97,7 +97,14 @@ function nameString(path: string): number[] {
   const rooted = path.startsWith('\\')
   const segments = (rooted ? path.slice(1) : path).split('.').filter((segment) => segment !== '')
   const bytes = segments.flatMap((segment) => Array.from(segment.padEnd(4, '_'), (c) => c.charCodeAt(0)))
-  const prefix = segments.length === 2 ? [DUAL_NAME_PREFIX] : segments.length > 2 ? [MULTI_NAME_PREFIX, segments.length] : segments.length === 0 ? [0] : []
+  const prefix =
+    segments.length === 2
+      ? [DUAL_NAME_PREFIX]
+      : segments.length > 2
+        ? [MULTI_NAME_PREFIX, segments.length]
+        : segments.length === 0
+          ? [0]
+          : []
   return [...(rooted ? [ROOT] : []), ...prefix, ...bytes]
 }
 

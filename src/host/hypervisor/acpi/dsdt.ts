@@ -2,7 +2,23 @@ import { S5_SLEEP_TYPE } from '../../../spec/pc/acpi-pm.js'
 import { IRQ_COM1, IRQ_RTC, PCI_INTX_GSI_BASE, pciIntxWire } from '../../../spec/pc/interrupts.js'
 import { ECAM_BASE, ECAM_BUS_FIRST, ECAM_BUS_LAST, ECAM_BYTES, PCI_MMIO_BASE, PCI_MMIO_BYTES } from '../../../spec/pc/memory-map.js'
 import { PORT_CMOS_INDEX, PORT_COM1, PORT_FW_CFG_SELECTOR, PORT_PCI_ADDRESS } from '../../../spec/pc/ports.js'
-import { amlPackage, device, dwordMemory, eisaId, integer, io, irqNoFlags, memory32Fixed, name, resources, scope, string, wordBusNumber, wordIo, type Aml } from './aml.js'
+import {
+  amlPackage,
+  device,
+  dwordMemory,
+  eisaId,
+  integer,
+  io,
+  irqNoFlags,
+  memory32Fixed,
+  name,
+  resources,
+  scope,
+  string,
+  wordBusNumber,
+  wordIo,
+  type Aml,
+} from './aml.js'
 
 const PCI_DEVICES = 32
 const PCI_PINS = 4
@@ -43,14 +59,21 @@ function interruptRouting(): Aml {
   const routes: Aml[] = []
   for (let slot = 0; slot < PCI_DEVICES; slot++) {
     for (let pin = 0; pin < PCI_PINS; pin++) {
-      routes.push(amlPackage(integer(slot * 0x10000 + 0xffff), integer(pin), integer(0), integer(PCI_INTX_GSI_BASE + pciIntxWire(slot, pin))))
+      routes.push(
+        amlPackage(integer(slot * 0x10000 + 0xffff), integer(pin), integer(0), integer(PCI_INTX_GSI_BASE + pciIntxWire(slot, pin))),
+      )
     }
   }
   return amlPackage(...routes)
 }
 
 function com1(): Aml {
-  return device('COM1', name('_HID', eisaId('PNP0501')), name('_UID', integer(1)), name('_CRS', resources(io(PORT_COM1, 8), irqNoFlags(IRQ_COM1))))
+  return device(
+    'COM1',
+    name('_HID', eisaId('PNP0501')),
+    name('_UID', integer(1)),
+    name('_CRS', resources(io(PORT_COM1, 8), irqNoFlags(IRQ_COM1))),
+  )
 }
 
 function rtc(): Aml {
@@ -63,5 +86,10 @@ function firmwareConfig(): Aml {
 
 /** Linux believes MCFG only where the same range is reserved here or in E820. */
 function motherboard(): Aml {
-  return device('MBRD', name('_HID', eisaId('PNP0C02')), name('_UID', integer(1)), name('_CRS', resources(memory32Fixed(ECAM_BASE, ECAM_BYTES))))
+  return device(
+    'MBRD',
+    name('_HID', eisaId('PNP0C02')),
+    name('_UID', integer(1)),
+    name('_CRS', resources(memory32Fixed(ECAM_BASE, ECAM_BYTES))),
+  )
 }

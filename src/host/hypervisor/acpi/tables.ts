@@ -168,7 +168,11 @@ function buildMadt(vcpus: number): Uint8Array {
 
 /** PCI Express memory-mapped configuration (PCI firmware specification 3.3, section 4.1.2). */
 function buildMcfg(): Uint8Array {
-  return sdt('MCFG', 1, Uint8Array.from([...new Array<number>(8).fill(0), ...le32(ECAM_BASE), ...le32(0), 0, 0, ECAM_BUS_FIRST, ECAM_BUS_LAST, ...le32(0)]))
+  return sdt(
+    'MCFG',
+    1,
+    Uint8Array.from([...new Array<number>(8).fill(0), ...le32(ECAM_BASE), ...le32(0), 0, 0, ECAM_BUS_FIRST, ECAM_BUS_LAST, ...le32(0)]),
+  )
 }
 
 function le32(value: number): number[] {

@@ -19,13 +19,27 @@ export function alu(operation: AluOperation, a: bigint, b: bigint, size: number,
     case 'adc': {
       const sum = left + right + carry
       const value = sum & mask
-      return { value, flags: logicFlags(value, bits) | (sum > mask ? FLAG_CF : 0) | auxiliary(left, right, value) | overflow((left ^ value) & (right ^ value), bits) }
+      return {
+        value,
+        flags:
+          logicFlags(value, bits) |
+          (sum > mask ? FLAG_CF : 0) |
+          auxiliary(left, right, value) |
+          overflow((left ^ value) & (right ^ value), bits),
+      }
     }
     case 'sub':
     case 'sbb':
     case 'cmp': {
       const value = (left - right - carry) & mask
-      return { value, flags: logicFlags(value, bits) | (left < right + carry ? FLAG_CF : 0) | auxiliary(left, right, value) | overflow((left ^ right) & (left ^ value), bits) }
+      return {
+        value,
+        flags:
+          logicFlags(value, bits) |
+          (left < right + carry ? FLAG_CF : 0) |
+          auxiliary(left, right, value) |
+          overflow((left ^ right) & (left ^ value), bits),
+      }
     }
     case 'and':
     case 'test':

@@ -2,14 +2,23 @@
  * Decoder of the instructions that drivers use on device registers (APM vol. 3, chapter 1 and appendix A). It sees only the bytes that the
  * chip puts into the VMCB; the address of the operand it takes from the nested page fault, so it works for encrypted guests as well.
  */
-export type Source = { readonly kind: 'register'; readonly index: number; readonly high: boolean } | { readonly kind: 'immediate'; readonly lo: number; readonly hi: number }
+export type Source =
+  | { readonly kind: 'register'; readonly index: number; readonly high: boolean }
+  | { readonly kind: 'immediate'; readonly lo: number; readonly hi: number }
 
 export type AluOperation = 'add' | 'or' | 'adc' | 'sbb' | 'and' | 'sub' | 'xor' | 'cmp' | 'test'
 export type BitOperation = 'bt' | 'bts' | 'btr' | 'btc'
 
 export type MmioOperation =
   | { readonly kind: 'store'; readonly from: Source; readonly swap: boolean }
-  | { readonly kind: 'load'; readonly to: number; readonly high: boolean; readonly resultSize: number; readonly signed: boolean; readonly swap: boolean }
+  | {
+      readonly kind: 'load'
+      readonly to: number
+      readonly high: boolean
+      readonly resultSize: number
+      readonly signed: boolean
+      readonly swap: boolean
+    }
   | { readonly kind: 'alu'; readonly operation: AluOperation; readonly operand: Source; readonly toRegister: boolean }
   | { readonly kind: 'unary'; readonly operation: 'not' | 'neg' | 'inc' | 'dec' }
   | { readonly kind: 'bit'; readonly operation: BitOperation; readonly operand: Source }
@@ -172,11 +181,15 @@ function oneByte(d: Decoder, opcode: number): MmioInstruction | undefined {
     case 0xa0:
     case 0xa1:
       d.at += d.addressSize
-      return d.at > d.bytes.length ? undefined : d.done(size, { kind: 'load', to: 0, high: false, resultSize: size, signed: false, swap: false })
+      return d.at > d.bytes.length
+        ? undefined
+        : d.done(size, { kind: 'load', to: 0, high: false, resultSize: size, signed: false, swap: false })
     case 0xa2:
     case 0xa3:
       d.at += d.addressSize
-      return d.at > d.bytes.length ? undefined : d.done(size, { kind: 'store', from: { kind: 'register', index: 0, high: false }, swap: false })
+      return d.at > d.bytes.length
+        ? undefined
+        : d.done(size, { kind: 'store', from: { kind: 'register', index: 0, high: false }, swap: false })
     case 0xa4:
     case 0xa5:
       return d.done(size, { kind: 'move-string', repeat: d.repeat })

@@ -113,7 +113,8 @@ function executeAlu(env: MmioEnvironment, operation: Extract<MmioOperation, { ki
     ? alu(operation.operation, operand, memory, size, carry)
     : alu(operation.operation, memory, operand, size, carry)
   if (operation.operation !== 'cmp' && operation.operation !== 'test') {
-    if (operation.toRegister && operation.operand.kind === 'register') setRegister(env, operation.operand.index, operation.operand.high, size, halves(result.value))
+    if (operation.toRegister && operation.operand.kind === 'register')
+      setRegister(env, operation.operand.index, operation.operand.high, size, halves(result.value))
     else env.write(gpa, size, halves(result.value))
   }
   commitFlags(env, result.flags)
@@ -125,7 +126,8 @@ function executeUnary(env: MmioEnvironment, operation: 'not' | 'neg' | 'inc' | '
     env.write(gpa, size, halves(~memory))
     return
   }
-  const result = operation === 'neg' ? alu('sub', 0n, memory, size, false) : alu(operation === 'inc' ? 'add' : 'sub', memory, 1n, size, false)
+  const result =
+    operation === 'neg' ? alu('sub', 0n, memory, size, false) : alu(operation === 'inc' ? 'add' : 'sub', memory, 1n, size, false)
   env.write(gpa, size, halves(result.value))
   // INC and DEC leave CF alone.
   commitFlags(env, result.flags, operation === 'neg' ? FLAGS_ARITHMETIC : FLAGS_ARITHMETIC & ~FLAG_CF)
@@ -168,7 +170,13 @@ function executeExchange(env: MmioEnvironment, operation: Exchange, gpa: number,
 
 type StringOperation = Extract<MmioOperation, { kind: 'move-string' | 'store-string' | 'load-string' }>
 
-function executeString(env: MmioEnvironment, instruction: MmioInstruction, operation: StringOperation, gpa: number, faultWasWrite: boolean): MmioOutcome {
+function executeString(
+  env: MmioEnvironment,
+  instruction: MmioInstruction,
+  operation: StringOperation,
+  gpa: number,
+  faultWasWrite: boolean,
+): MmioOutcome {
   const { size, addressSize } = instruction
   const step = (env.flags() & FLAG_DF) !== 0 ? -size : size
   const source = instruction.segment ?? SEGMENT_DS
@@ -177,7 +185,9 @@ function executeString(env: MmioEnvironment, instruction: MmioInstruction, opera
     if (operation.repeat && address(env, RCX, addressSize) === 0n) return 'done'
     if (operation.kind === 'move-string') {
       // One end lies at the address that faulted, the other must be found through the guest's page tables.
-      const other = faultWasWrite ? env.translate(source, address(env, RSI, addressSize), false) : env.translate(SEGMENT_ES, address(env, RDI, addressSize), true)
+      const other = faultWasWrite
+        ? env.translate(source, address(env, RSI, addressSize), false)
+        : env.translate(SEGMENT_ES, address(env, RDI, addressSize), true)
       if (other === undefined) return 'faulted'
       env.write(faultWasWrite ? at : other, size, env.read(faultWasWrite ? other : at, size))
     } else if (operation.kind === 'store-string') env.write(at, size, { lo: env.registers.lo(RAX), hi: env.registers.hi(RAX) })

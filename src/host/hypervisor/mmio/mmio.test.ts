@@ -74,7 +74,16 @@ test('moves of every size, with lengths', () => {
   run(cpu, 'c7 80 b0 00 00 00 44 33 22 11') // mov dword [rax+b0], imm
   run(cpu, '48 c7 00 ff ff ff ff') // mov qword [rax], -1
   run(cpu, '0f 38 f1 00') // movbe [rax], eax
-  assert.deepEqual(cpu.writes, ['fee00000/4=55667788', 'fee00000/8=1122334455667788', 'fee00000/1=77', 'fee00000/1=0', 'fee00000/2=ccdd', 'fee00000/4=11223344', 'fee00000/8=ffffffffffffffff', 'fee00000/4=88776655'])
+  assert.deepEqual(cpu.writes, [
+    'fee00000/4=55667788',
+    'fee00000/8=1122334455667788',
+    'fee00000/1=77',
+    'fee00000/1=0',
+    'fee00000/2=ccdd',
+    'fee00000/4=11223344',
+    'fee00000/8=ffffffffffffffff',
+    'fee00000/4=88776655',
+  ])
 })
 
 test('loads extend as their opcode says', () => {
