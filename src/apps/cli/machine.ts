@@ -21,6 +21,8 @@ export interface MachineOptions {
   readonly seed: number | undefined
   /** Whether the guest's policy lets the host ask the secure processor for plaintext. */
   readonly debugAllowed: boolean
+  /** QEMU's pc-testdev, for bare-metal test kernels. */
+  readonly testDevice?: boolean | undefined
   /** A byte that the guest sends over its serial port. */
   readonly onConsole: (byte: number) => void
 }
@@ -79,6 +81,7 @@ export function createMachine(options: MachineOptions): Machine {
       loop: nodeHostLoop,
       onSerialOutput: options.onConsole,
       virtio: { entropy: board.entropy },
+      testDevice: options.testDevice ?? false,
     })
     created.launch()
     return created

@@ -1,12 +1,14 @@
 /** Which chip answers at which port. The one list of the board's ports. */
 import * as P from '../../spec/pc/ports.js'
 import { PM_BASE, PM_BYTES } from '../../spec/pc/acpi-pm.js'
+import { PORT_TEST_LINES, PORT_TEST_STORAGE, TEST_LINES, TEST_STORAGE_PORTS } from '../../spec/pc/test-device.js'
 import type { AcpiPm } from '../devices/acpi-pm.js'
 import type { FwCfg } from '../devices/fw-cfg.js'
 import type { I8042 } from '../devices/i8042.js'
 import type { Pit8254 } from '../devices/pit8254.js'
 import type { Rtc } from '../devices/rtc.js'
 import type { SystemControl } from '../devices/system-control.js'
+import type { TestDevice } from '../devices/test-device.js'
 import type { Uart16550 } from '../devices/uart16550.js'
 import type { InterruptRouter } from './interrupt-router.js'
 import type { PcOptions } from './pc.js'
@@ -23,13 +25,14 @@ export interface Chips {
   readonly keyboard: I8042
   readonly control: SystemControl
   readonly fwCfg: FwCfg
+  readonly testDevice: TestDevice | undefined
 }
 
 export function claimPorts(ports: PortSpace, chips: Chips, options: PcOptions): void {
   claimInterruptControllers(ports, chips)
   claimSystem(ports, chips)
   claimConfiguration(ports, chips)
-  claimTesting(ports, options)
+  claimTesting(ports, chips, options)
 }
 
 function claimInterruptControllers(ports: PortSpace, { interrupts: { pic } }: Chips): void {
@@ -148,12 +151,16 @@ function claimConfiguration(ports: PortSpace, { pci, control, fwCfg }: Chips): v
 }
 
 /** isa-debug-exit and the debug consoles. Port 402h shares e9h's output. */
-function claimTesting(ports: PortSpace, { events, debugOutput }: PcOptions): void {
+function claimTesting(ports: PortSpace, { testDevice }: Chips, { events, debugOutput }: PcOptions): void {
   // QEMU's device answers on four ports from f4h; a write to any of them counts.
   ports.claim(P.PORT_DEBUG_EXIT, 4, {
     readPort: () => 0,
     writePort: (_, __, value) => events.debugExit(value >>> 0),
   })
+  if (testDevice) {
+    ports.claim(PORT_TEST_STORAGE, TEST_STORAGE_PORTS, testDevice.storage)
+    ports.claim(PORT_TEST_LINES, TEST_LINES, testDevice.lineLevels)
+  }
   if (!debugOutput) return
   for (const port of [P.PORT_DEBUG_CONSOLE, P.PORT_FIRMWARE_DEBUG]) {
     ports.claimBytes(

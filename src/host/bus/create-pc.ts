@@ -1,6 +1,7 @@
 /** Puts the board together: models at their ports, wires between them. */
 import { GSI_SCI, IRQ_COM1, IRQ_KEYBOARD, IRQ_MOUSE, IRQ_RTC, IRQ_SCI, IRQ_TIMER, PCI_INTX_ISA } from '../../spec/pc/interrupts.js'
 import { LOW_RAM_END_MAX } from '../../spec/pc/memory-map.js'
+import { TEST_LINES } from '../../spec/pc/test-device.js'
 import { PCI_SLOT_HOST_BRIDGE, PCI_SLOT_ISA_BRIDGE } from '../../spec/pc/pci.js'
 import { AcpiPm } from '../devices/acpi-pm.js'
 import { FwCfg } from '../devices/fw-cfg.js'
@@ -9,8 +10,10 @@ import { Pit8254 } from '../devices/pit8254.js'
 import { Rtc } from '../devices/rtc.js'
 import type { Saved, Stateful } from '../devices/state.js'
 import { SystemControl } from '../devices/system-control.js'
+import { TestDevice } from '../devices/test-device.js'
 import { Scheduler } from '../devices/time.js'
 import { Uart16550 } from '../devices/uart16550.js'
+import type { Wire } from '../devices/wire.js'
 import { hostBridge, isaBridge } from './bridges.js'
 import { claimPorts, type Chips } from './claim-ports.js'
 import { InterruptRouter } from './interrupt-router.js'
@@ -22,6 +25,7 @@ import { attachVirtio } from './attach-virtio.js'
 
 /** xAPIC ids have 8 bits and 255 is broadcast. */
 const VCPUS_MAX = 254
+const ISA_INTERRUPTS = 16
 
 function createChips(options: PcOptions, scheduler: Scheduler, interrupts: InterruptRouter, pci: PciBus): Chips {
   const { events } = options
@@ -42,7 +46,15 @@ function createChips(options: PcOptions, scheduler: Scheduler, interrupts: Inter
       (cause) => events.reset(cause),
     ),
     fwCfg: new FwCfg(options.fwCfgFiles ?? new Map(), options.vcpus, options.ramBytes, options.memory),
+    testDevice: options.testDevice ? new TestDevice(testLines(interrupts)) : undefined,
   }
+}
+
+/** ISA interrupts, then the inputs of the I/O APIC that no ISA interrupt has. */
+function testLines(interrupts: InterruptRouter): Wire[] {
+  return Array.from({ length: TEST_LINES }, (_, n) =>
+    n < ISA_INTERRUPTS ? interrupts.isaLine(n) : (level: boolean) => interrupts.ioapic.input(n, level),
+  )
 }
 
 export function createPc(options: PcOptions): Pc {
@@ -54,7 +66,7 @@ export function createPc(options: PcOptions): Pc {
   const chips = createChips(options, scheduler, interrupts, pci)
   const ports = new PortSpace()
   claimPorts(ports, chips, options)
-  const mmio = new MmioSpace(interrupts, pci)
+  const mmio = new MmioSpace(interrupts, pci, chips.testDevice)
 
   pci.attach(PCI_SLOT_HOST_BRIDGE, hostBridge())
   const virtio = attachVirtio(options, interrupts, pci)
@@ -62,9 +74,21 @@ export function createPc(options: PcOptions): Pc {
   leaveFirmwareState(interrupts)
   pci.assignResources()
 
-  const { pit, pm, rtc, uart, keyboard, control, fwCfg } = chips
+  const { pit, pm, rtc, uart, keyboard, control, fwCfg, testDevice } = chips
   // The chips come before the interrupt controllers: what a chip drives while it restores is overwritten by the saved levels.
-  const parts: Record<string, Stateful> = { pit, pm, rtc, uart, keyboard, control, fwCfg, pci, ...virtio.parts, interrupts }
+  const parts: Record<string, Stateful> = {
+    pit,
+    pm,
+    rtc,
+    uart,
+    keyboard,
+    control,
+    fwCfg,
+    pci,
+    ...virtio.parts,
+    ...(testDevice && { testDevice }),
+    interrupts,
+  }
   return {
     ports: {
       read(port, size) {

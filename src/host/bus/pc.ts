@@ -37,6 +37,8 @@ export interface PcOptions {
   /** Files shown through fw_cfg, by name (at most 55 bytes each). */
   readonly fwCfgFiles?: ReadonlyMap<string, Uint8Array>
   readonly virtio?: PcVirtio
+  /** QEMU's pc-testdev, for bare-metal test kernels. */
+  readonly testDevice?: boolean
 }
 
 export interface PcVirtio {

@@ -56,6 +56,8 @@ export class LocalApicTimer {
     this.state.lvt = value
     const after = this.mode()
     if (before !== after && (before === LVT_TIMER_DEADLINE || after === LVT_TIMER_DEADLINE)) this.disarm()
+    // What is left of the period is what a single shot counts from here on.
+    else if (before === LVT_TIMER_PERIODIC && after !== before && this.state.running) this.state.startNs = this.periodBeganNs()
     this.schedule()
   }
 
@@ -77,7 +79,8 @@ export class LocalApicTimer {
 
   currentCount(): number {
     const { initialCount, startNs } = this.state
-    if (initialCount === 0 || this.mode() === LVT_TIMER_DEADLINE) return 0
+    // A single shot that has expired stays at zero, also where the mode is changed to periodic.
+    if (!this.state.running || this.mode() === LVT_TIMER_DEADLINE) return 0
     const elapsed = Math.max(0, Math.floor((this.scheduler.nowNs() - startNs) / this.clockNs()))
     if (this.mode() === LVT_TIMER_PERIODIC) return initialCount - (elapsed % initialCount)
     return Math.max(0, initialCount - elapsed)
@@ -129,6 +132,12 @@ export class LocalApicTimer {
     return NS_PER_CLOCK * (1 << ((code + 1) & 7))
   }
 
+  private periodBeganNs(): number {
+    const { initialCount, startNs } = this.state
+    const period = initialCount * this.clockNs()
+    return startNs + Math.max(0, Math.floor((this.scheduler.nowNs() - startNs) / period)) * period
+  }
+
   private periodNs(): number {
     return Math.max(PERIOD_NS_MIN, this.state.initialCount * this.clockNs())
   }
@@ -142,7 +151,7 @@ export class LocalApicTimer {
       if (deadline === 0) this.timer.cancel()
       else this.timer.arm(((deadline - tscAtZero) * 1e6) / this.tscKHz)
     } else if (mode === LVT_TIMER_PERIODIC) {
-      if (initialCount === 0 || this.masked()) this.timer.cancel()
+      if (!running || this.masked()) this.timer.cancel()
       else this.timer.arm(nextTickNs(startNs, this.periodNs(), this.scheduler.nowNs()))
     } else if (!running || mode > LVT_TIMER_DEADLINE) {
       this.timer.cancel()

@@ -9,7 +9,7 @@ import { has, highest, put } from './apic-vectors.js'
 import type { LocalApicConnections } from './local-apic-connections.js'
 import { addresses, x2LogicalId, type ApicMessage } from './apic-message.js'
 import type { Halves } from './halves.js'
-import { LOCAL_APIC_BASE } from '../../spec/pc/memory-map.js'
+import { LOCAL_APIC_BASE, PCI_MMIO_BASE } from '../../spec/pc/memory-map.js'
 import { LocalApicTimer } from './local-apic-timer.js'
 import { adoptState, copyState } from './state.js'
 
@@ -24,6 +24,7 @@ const LVT_WRITABLE = [0x7_00ff, 0x1_07ff, 0x1_07ff, 0x1_a7ff, 0x1_a7ff, 0x1_00ff
 
 const initialState = () => ({
   base: A.APIC_BASE_ENABLE,
+  page: LOCAL_APIC_BASE,
   tpr: 0,
   ldr: 0,
   dfr: 0xffff_ffff,
@@ -67,6 +68,11 @@ export class LocalApic {
 
   get x2apic(): boolean {
     return (this.state.base & A.APIC_BASE_EXTD) !== 0
+  }
+
+  /** Where its registers lie in xAPIC mode. */
+  get page(): number {
+    return this.state.page
   }
 
   private get softwareEnabled(): boolean {
@@ -236,7 +242,7 @@ export class LocalApic {
   }
 
   private reset(base: number): void {
-    this.state = { ...initialState(), base, legacyLevel: this.state.legacyLevel }
+    this.state = { ...initialState(), base, page: this.state.page, legacyLevel: this.state.legacyLevel }
     this.timer.reset()
   }
 
@@ -299,7 +305,7 @@ export class LocalApic {
 
   /** RDMSR; undefined is #GP. */
   readMsr(msr: number): Halves | undefined {
-    if (msr === A.MSR_APIC_BASE) return { lo: (LOCAL_APIC_BASE | this.state.base) >>> 0, hi: 0 }
+    if (msr === A.MSR_APIC_BASE) return { lo: (this.state.page | this.state.base) >>> 0, hi: 0 }
     this.to.scheduler.advance()
     if (msr === A.MSR_TSC_DEADLINE) return this.timer.readDeadline()
     if (!this.x2apic) return undefined
@@ -352,7 +358,8 @@ export class LocalApic {
         return true
       default: {
         const entry = (offset - A.APIC_LVT_TIMER) / 16
-        if (Number.isInteger(entry) && entry >= 0 && entry < 6 && (value & ~(LVT_WRITABLE[entry] | LVT_READ_ONLY[entry])) !== 0) return false
+        if (Number.isInteger(entry) && entry >= 0 && entry < 6 && (value & ~(LVT_WRITABLE[entry] | LVT_READ_ONLY[entry])) !== 0)
+          return false
         return this.writeRegister(offset, value)
       }
     }
@@ -466,12 +473,14 @@ export class LocalApic {
     const bits = A.APIC_BASE_ENABLE | A.APIC_BASE_EXTD
     const from = this.state.base & bits
     const to = lo & bits
-    // The page cannot be moved: the board decodes FEE00000 only.
-    if (hi !== 0 || (lo & ~(bits | A.APIC_BASE_BSP)) >>> 0 !== LOCAL_APIC_BASE) return false
+    const page = (lo & ~0xfff) >>> 0
+    // The page can be moved inside the hole that devices have; where RAM is, RAM would answer (16.3.1).
+    if (hi !== 0 || (lo & 0xfff & ~(bits | A.APIC_BASE_BSP)) !== 0 || page < PCI_MMIO_BASE) return false
     if (to === A.APIC_BASE_EXTD || (to === bits && from === 0) || (from === bits && to === A.APIC_BASE_ENABLE)) return false
 
     if (to === 0 && from !== 0) this.reset(0)
     this.state.base = to | (lo & A.APIC_BASE_BSP)
+    this.state.page = page
     if (to === bits && from !== bits) {
       this.state.ldr = 0
       this.state.icrHigh = 0

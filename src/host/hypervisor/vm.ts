@@ -30,6 +30,8 @@ export interface VmOptions {
   readonly onSerialOutput: (byte: number) => void
   readonly debugOutput?: (byte: number) => void
   readonly virtio?: PcOptions['virtio']
+  /** QEMU's pc-testdev, for bare-metal test kernels. */
+  readonly testDevice?: boolean
   readonly fwCfgFiles?: PcOptions['fwCfgFiles']
   /** Rate of the guest's TSC; must be the rate of the chip's. */
   readonly tscKHz?: number
@@ -167,6 +169,7 @@ export class Vm {
       ...(options.debugOutput && { debugOutput: options.debugOutput }),
       ...(options.fwCfgFiles && { fwCfgFiles: options.fwCfgFiles }),
       ...(options.virtio && { virtio: options.virtio }),
+      testDevice: options.testDevice ?? false,
     })
   }
 

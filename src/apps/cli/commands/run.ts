@@ -21,6 +21,7 @@ interface RunFlags {
   readonly name?: string
   readonly allowDebug?: boolean
   readonly knowsSev?: boolean
+  readonly testDevice?: boolean
   readonly stats?: boolean
   readonly report?: string
 }
@@ -51,6 +52,7 @@ export function addRun(program: Command): void {
     .option('--name <name>', "name of the VM for 'cbit dram'")
     .option('--allow-debug', "guest policy that lets the host decrypt memory through the secure processor ('cbit dram --guest')")
     .option('--knows-sev', 'a Multiboot kernel sets C-bits in its page tables itself, so it may run with --sev')
+    .option('--test-device', "adds QEMU's pc-testdev: a port, interrupt lines and device memory that bare-metal test kernels use")
     .option('--stats', 'print instructions, time and the hash of DRAM on stderr at the end')
     .option('--report <file>', 'write how the run ended to FILE as JSON')
     .addHelpText('after', examples)
@@ -83,6 +85,7 @@ async function run(flags: RunFlags): Promise<void> {
     seed,
     debugAllowed: flags.allowDebug ?? false,
     name: flags.name,
+    testDevice: flags.testDevice,
     console,
   })
   finish(result, flags)
