@@ -1,0 +1,63 @@
+// Every attack, in the order of the table in docs/threat-model.md.
+
+import type { Attack } from './attack.js'
+import { alterPageTable } from './attempts/alter-page-table.js'
+import { foreignAsid, keylessAsid, reuseAsid, switchOff, unownedAsid } from './attempts/asids.js'
+import { dumpDram } from './attempts/dump-dram.js'
+import { firmwareWrites } from './attempts/firmware-writes.js'
+import { injectCode } from './attempts/inject-code.js'
+import { denyService, dropInterrupts, injectInterrupts } from './attempts/interrupts.js'
+import { forgeMeasurement, launchOther } from './attempts/launch.js'
+import { lieInCpuid, tamperShared } from './attempts/lies.js'
+import { pageWalk } from './attempts/page-walk.js'
+import { readByDma, readMemory } from './attempts/read-memory.js'
+import { changeRegisters, readRegisters } from './attempts/registers.js'
+import { mapOther, readDead, remapWithin } from './attempts/remap.js'
+import { replayByStores, replayOnBoard } from './attempts/replay.js'
+import { debugAllowed, debugForbidden, updateAfterLaunch } from './attempts/secure-processor.js'
+import { shareKeyAllowed, shareKeyForbidden } from './attempts/share-key.js'
+import { dictionary, equalCiphertext, singleStep, watchPages } from './attempts/side-channels.js'
+import { swapPages } from './attempts/swap-pages.js'
+import { alterDram, writeByDma, writeMemory } from './attempts/write-memory.js'
+
+export const catalogue: readonly Attack[] = [
+  dumpDram,
+  alterDram,
+  replayOnBoard,
+  readMemory,
+  writeMemory,
+  injectCode,
+  swapPages,
+  replayByStores,
+  readDead,
+  alterPageTable,
+  remapWithin,
+  mapOther,
+  foreignAsid,
+  pageWalk,
+  unownedAsid,
+  keylessAsid,
+  reuseAsid,
+  debugForbidden,
+  debugAllowed,
+  shareKeyForbidden,
+  shareKeyAllowed,
+  updateAfterLaunch,
+  firmwareWrites,
+  launchOther,
+  forgeMeasurement,
+  readRegisters,
+  changeRegisters,
+  switchOff,
+  lieInCpuid,
+  injectInterrupts,
+  denyService,
+  dropInterrupts,
+  readByDma,
+  writeByDma,
+  tamperShared,
+  equalCiphertext,
+  dictionary,
+  watchPages,
+  singleStep,
+]
