@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { HostPort } from '../../silicon/doors/host.js'
 import { AsidPool } from './asids.js'
+import type { GuestClock } from './guest-clock.js'
 import { VmMemory } from './guest-memory-access.js'
 import { translate, type PagingState } from './guest-walk.js'
 import { NestedTables } from './nested-tables.js'
-import { pvclockScale } from './paravirtual.js'
+import { Paravirtual, pvclockScale } from './paravirtual.js'
 import { HostResourceError, PhysicalMemory } from './physical-memory.js'
 
 const MIB = 0x100000
@@ -109,4 +110,14 @@ test('pvclock scale: a nanosecond is a nanosecond at any rate', () => {
     const ns = Number((shifted * BigInt(multiplier)) >> 32n)
     assert.ok(Math.abs(ns - 1e9) < 3, `${kHz} kHz: ${ns}`)
   }
+})
+
+test('the paravirtual clock reaches a page above 2 GiB', () => {
+  const host = flatHost(0x1000)
+  const written: number[] = []
+  host.write = (spa) => written.push(spa)
+  const memory = new VmMemory(host, 0, 3 * 1024 * MIB)
+  const clock = { tscKHz: 2_000_000, ticks: () => 5, tscAtZero: 0, nowNs: () => 2 } as unknown as GuestClock
+  new Paravirtual(memory, clock, true, 0).writeMsr(0x4b564d01, 0xb0001001, 0)
+  assert.deepEqual(written, [0xb0001000])
 })

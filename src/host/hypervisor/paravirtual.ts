@@ -99,7 +99,7 @@ export class Paravirtual {
    */
   updateClock(): void {
     if ((this.#systemTimeLo & 1) === 0) return
-    const gpa = this.#systemTimeHi * 0x100000000 + (this.#systemTimeLo & ~1)
+    const gpa = this.#systemTimeHi * 0x100000000 + ((this.#systemTimeLo & ~1) >>> 0)
     const { multiplier, shift } = pvclockScale(this.#clock.tscKHz)
     this.#version += 2
     const view = new DataView(new ArrayBuffer(CLOCK_BYTES))
@@ -109,7 +109,7 @@ export class Paravirtual {
     view.setUint32(24, multiplier, true)
     view.setInt8(28, shift)
     view.setUint8(29, TSC_STABLE)
-    this.#memory.write(gpa >>> 0 === gpa ? gpa : NaN, new Uint8Array(view.buffer))
+    this.#memory.write(gpa, new Uint8Array(view.buffer))
   }
 
   /** struct pvclock_wall_clock: version, seconds, nanoseconds at guest time 0. */
