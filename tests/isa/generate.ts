@@ -247,6 +247,8 @@ function drawEncoding(random: Random, row: CompiledRow, mode: CodeMode): Encodin
   if (!long && row.vex && e.wide) e.wide = false
   // Where an image of many bytes lies across the end of 64 KiB is not compared.
   if (!long && /^F?X(SAVE|RSTOR)|^F(N?STENV|N?SAVE|LDENV|RSTOR)|^MASKMOV/.test(row.row.mnemonic)) e.addressPrefix = false
+  // Whether CS may be written is asked by the host only once something is to be written.
+  if (e.segment === 0x2e && /^(ARPL|MASKMOVQ|MOV Ev,Sw)/.test(`${row.row.mnemonic} ${row.row.operands}`)) e.segment = 0
   if (isX87Store(row)) e.addressPrefix = false
   if (options.rep && random.oneIn(2)) e.repeat = random.pick([0xf3, 0xf2])
   if (row.row.mnemonic === 'JMP' || row.row.mnemonic === 'CALL' || /^J|^LOOP|^RET/.test(row.row.mnemonic)) e.segment = 0

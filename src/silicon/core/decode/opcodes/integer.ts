@@ -1,7 +1,7 @@
 // The integer core: APM vol. 3, "General-Purpose Instruction Reference". Semantics are lowering rules of ir/rules/, or helpers for what is rare.
 
 import * as id from '../../ir/helper-ids.js'
-import { helper, row, rule, type OpcodeRow, type RowOptions } from '../row.js'
+import { helper, row, rule, type Names, type OpcodeRow, type RowOptions } from '../row.js'
 
 const hex = (n: number): string => n.toString(16).toUpperCase().padStart(2, '0')
 
@@ -127,17 +127,14 @@ const moveRows: readonly OpcodeRow[] = [
   row('87 /r', 'XCHG', 'Ev,Gv', rule('XCHG'), lock),
   row('90+r', 'XCHG', 'Zv,rAX', rule('XCHG')),
   row('0F C8+r', 'BSWAP', 'Zv', rule('BSWAP')),
-  row('98', 'CBW', '', rule('CBW')),
-  row('99', 'CWD', '', rule('CWD')),
+  row('98', 'CBW', '', rule('CBW'), { names: ['CBW', 'CWDE', 'CDQE'] }),
+  row('99', 'CWD', '', rule('CWD'), { names: ['CWD', 'CDQ', 'CQO'] }),
   row('D7', 'XLAT', '', rule('XLAT')),
   row('NP 0F38 F0 /r mem', 'MOVBE', 'Gv,Mv', helper(id.H_MOVBE_LOAD), { feature: 'MOVBE' }),
   row('NP 0F38 F1 /r mem', 'MOVBE', 'Mv,Gv', helper(id.H_MOVBE_STORE), { feature: 'MOVBE' }),
-  // 66 is an operand size here, though it selects among rows (F2 is CRC32).
-  row('66 0F38 F0 /r mem', 'MOVBE', 'Gw,Mw', helper(id.H_MOVBE_LOAD), { feature: 'MOVBE' }),
-  row('66 0F38 F1 /r mem', 'MOVBE', 'Mw,Gw', helper(id.H_MOVBE_STORE), { feature: 'MOVBE' }),
-  // REX.W overrides it.
-  row('66 0F38 F0 /r mem W1', 'MOVBE', 'Gq,Mq', helper(id.H_MOVBE_LOAD), { feature: 'MOVBE' }),
-  row('66 0F38 F1 /r mem W1', 'MOVBE', 'Mq,Gq', helper(id.H_MOVBE_STORE), { feature: 'MOVBE' }),
+  // 66 selects among rows here (F2 is CRC32) and remains the operand size.
+  row('66 0F38 F0 /r mem', 'MOVBE', 'Gv,Mv', helper(id.H_MOVBE_LOAD), { feature: 'MOVBE', sizedBy66: true }),
+  row('66 0F38 F1 /r mem', 'MOVBE', 'Mv,Gv', helper(id.H_MOVBE_STORE), { feature: 'MOVBE', sizedBy66: true }),
 ]
 
 const flagRows: readonly OpcodeRow[] = [
@@ -148,6 +145,8 @@ const flagRows: readonly OpcodeRow[] = [
   row('FD', 'STD', '', rule('STD')),
   row('9E', 'SAHF', '', rule('SAHF')),
   row('9F', 'LAHF', '', rule('LAHF')),
+  // In no manual, and in every processor.
+  row('D6', 'SALC', '', rule('SALC'), not64),
 ]
 
 const controlRows: readonly OpcodeRow[] = [
@@ -161,7 +160,7 @@ const controlRows: readonly OpcodeRow[] = [
   row('E0', 'LOOPNE', 'Jb', rule('LOOPNE'), near),
   row('E1', 'LOOPE', 'Jb', rule('LOOPE'), near),
   row('E2', 'LOOP', 'Jb', rule('LOOP'), near),
-  row('E3', 'JCXZ', 'Jb', rule('JCXZ'), near),
+  row('E3', 'JCXZ', 'Jb', rule('JCXZ'), { ...near, names: ['JCXZ', 'JECXZ', 'JRCXZ'], namesBy: 'address' }),
   row('0F 0B', 'UD2', '', rule('UD')),
   row('0F B9 /r', 'UD1', 'Gv,Ev', rule('UD')),
   row('0F FF', 'UD0', '', rule('UD')),
@@ -174,8 +173,8 @@ const stackRows: readonly OpcodeRow[] = [
   row('6A', 'PUSH', 'Is', rule('PUSHI'), stack),
   row('FF /6', 'PUSH', 'Ev', rule('PUSH'), stack),
   row('8F /0', 'POP', 'Ev', rule('POP'), stack),
-  row('60', 'PUSHA', '', helper(id.H_PUSHA), not64),
-  row('61', 'POPA', '', helper(id.H_POPA), not64),
+  row('60', 'PUSHA', '', helper(id.H_PUSHA), { ...not64, names: ['PUSHA', 'PUSHAD', ''] }),
+  row('61', 'POPA', '', helper(id.H_POPA), { ...not64, names: ['POPA', 'POPAD', ''] }),
   row('C8', 'ENTER', 'Iw,Ib', rule('ENTER'), stack),
   row('C9', 'LEAVE', '', rule('LEAVE'), stack),
   row('62 /r mem', 'BOUND', 'Gv,M', helper(id.H_BOUND), not64),
@@ -183,18 +182,19 @@ const stackRows: readonly OpcodeRow[] = [
 
 const rep = { rep: 'rep' } as const
 const repcc = { rep: 'repcc' } as const
+const sized = (name: string): Names => [`${name}W`, `${name}D`, `${name}Q`]
 
 const stringRows: readonly OpcodeRow[] = [
   row('A4', 'MOVSB', 'Yb,Xb', rule('MOVS'), rep),
-  row('A5', 'MOVS', 'Yv,Xv', rule('MOVS'), rep),
+  row('A5', 'MOVS', 'Yv,Xv', rule('MOVS'), { ...rep, names: sized('MOVS') }),
   row('A6', 'CMPSB', 'Xb,Yb', rule('CMPS'), repcc),
-  row('A7', 'CMPS', 'Xv,Yv', rule('CMPS'), repcc),
+  row('A7', 'CMPS', 'Xv,Yv', rule('CMPS'), { ...repcc, names: sized('CMPS') }),
   row('AA', 'STOSB', 'Yb,AL', rule('STOS'), rep),
-  row('AB', 'STOS', 'Yv,rAX', rule('STOS'), rep),
+  row('AB', 'STOS', 'Yv,rAX', rule('STOS'), { ...rep, names: sized('STOS') }),
   row('AC', 'LODSB', 'AL,Xb', rule('LODS'), rep),
-  row('AD', 'LODS', 'rAX,Xv', rule('LODS'), rep),
+  row('AD', 'LODS', 'rAX,Xv', rule('LODS'), { ...rep, names: sized('LODS') }),
   row('AE', 'SCASB', 'AL,Yb', rule('SCAS'), repcc),
-  row('AF', 'SCAS', 'rAX,Yv', rule('SCAS'), repcc),
+  row('AF', 'SCAS', 'rAX,Yv', rule('SCAS'), { ...repcc, names: sized('SCAS') }),
 ]
 
 const bitNames = ['BT', 'BTS', 'BTR', 'BTC'] as const
@@ -228,7 +228,7 @@ const wideRows: readonly OpcodeRow[] = [
   row('0F B1 /r', 'CMPXCHG', 'Ev,Gv', helper(id.H_CMPXCHG), lock),
   row('0F C0 /r', 'XADD', 'Eb,Gb', helper(id.H_XADD), lock),
   row('0F C1 /r', 'XADD', 'Ev,Gv', helper(id.H_XADD), lock),
-  row('0F C7 /1 mem', 'CMPXCHG8B', 'M', helper(id.H_CMPXCHG_WIDE), { ...lock, feature: 'CX8' }),
+  row('0F C7 /1 mem', 'CMPXCHG8B', 'M', helper(id.H_CMPXCHG_WIDE), { ...lock, feature: 'CX8', names: ['CMPXCHG8B', 'CMPXCHG8B', 'CMPXCHG16B'] }),
 ]
 
 const bmi1 = { feature: 'BMI1', undefinedFlags: 'AP' } as const
@@ -266,7 +266,7 @@ const decimalRows: readonly OpcodeRow[] = [
 
 /** Hints: 0F 0D (prefetch for writing) and 0F 19 … 0F 1F, ENDBR among them, do nothing. */
 const hintRows: readonly OpcodeRow[] = [
-  row('0F 0D /r mem', 'PREFETCHW', 'M', rule('NOP')),
+  row('0F 0D /r mem', 'PREFETCHW', 'M', rule('NOP'), { reads: true }),
   ...['19', '1A', '1B', '1C', '1D', '1E', '1F'].map((opcode) => row(`0F ${opcode} /r`, 'NOP', 'Ev', rule('NOP'))),
 ]
 

@@ -156,6 +156,14 @@ const flag =
   (l) =>
     l.e.emit(op.OP_FLAG, 0, 0, 0, 0, what)
 
+/** AL = CF ? FF : 00. */
+const carryIntoAl: Rule = ({ e }) => {
+  e.emit(op.OP_MOVI64S, S.T1)
+  e.emit(op.OP_SETB, S.T1)
+  e.emit(op.OP_SUBN64, S.T1, S.ZERO, S.T1)
+  e.emit(op.OP_MOV8, S.RAX, S.T1)
+}
+
 const setCondition: Rule = (l) => {
   const condition = op.OP_SETO + (l.i.opcode & 15)
   if (!l.i.isMemory) {
@@ -232,6 +240,7 @@ export const moveRules: Readonly<Record<string, Rule>> = {
   STD: flag(4),
   LAHF: flag(5),
   SAHF: flag(6),
+  SALC: carryIntoAl,
   SETcc: setCondition,
   CMOVcc: conditionalMove,
   BT: bit(0),
