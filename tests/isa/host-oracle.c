@@ -22,7 +22,7 @@
 #define READ_ONLY 0x10018000ul
 #define WINDOW 0x10011e00ul
 #define WINDOW_BYTES 1024
-#define CODE_MAX 64
+#define CODE_MAX 640
 #define TIMEOUT 0xfe
 
 struct input {

@@ -298,8 +298,12 @@ export class Machine {
     this.load(c)
     this.core.run(instructionsMax)
     const outcome = this.outcome()
-    this.writeCode(0, filler)
+    this.clearCode()
     return outcome
+  }
+
+  clearCode(): void {
+    this.writeCode(0, filler)
   }
 }
 

@@ -8,7 +8,7 @@ export const READ_ONLY = 0x10018000
 export const UNMAPPED = 0x10020000
 export const WINDOW = 0x10011e00
 export const WINDOW_BYTES = 1024
-export const CODE_MAX = 64
+export const CODE_MAX = 640
 export const FX_BYTES = 512
 
 export const FX_CONTROL = 0

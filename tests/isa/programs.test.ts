@@ -1,0 +1,58 @@
+/** Random programs against the host's CPU, and against themselves in slices. CBIT_ISA_PROGRAMS: how many (default 1500). */
+
+import assert from 'node:assert/strict'
+import { after, describe, it } from 'node:test'
+import { opcodeTable } from '../../src/silicon/core/decode/opcodes.js'
+import { EXIT_BUDGET } from '../../src/silicon/core/state/layout.js'
+import { describeCase, differences } from './compare.js'
+import { HostOracle } from './host-oracle.js'
+import { Machine } from './machine.js'
+import { Programs } from './programs.js'
+import { Random } from './random.js'
+import type { Case, Outcome } from './state.js'
+
+const PROGRAMS = Number(process.env['CBIT_ISA_PROGRAMS'] ?? 1500)
+const SEED = Number(process.env['CBIT_ISA_SEED'] ?? 1)
+const INSTRUCTIONS_MAX = 100_000
+
+const programs = new Programs(opcodeTable())
+const some = (count: number, from: number): Case[] =>
+  Array.from({ length: count }, (_, n) => programs.program(SEED * 1_000_003 + from + n, 4 + (n % 60), 1 + (n % 7)))
+
+/** Runs in slices of up to `most` instructions, and says how many were retired. */
+function inSlices(machine: Machine, c: Case, random: Random, most: number): { outcome: Outcome; retired: number } {
+  const before = machine.core.instructionsRetired
+  machine.load(c)
+  for (let n = 0; n < INSTRUCTIONS_MAX; n++) if (machine.core.run(1 + random.below(most)) !== EXIT_BUDGET) break
+  const outcome = machine.outcome()
+  machine.clearCode()
+  return { outcome, retired: machine.core.instructionsRetired - before }
+}
+
+describe('random programs', () => {
+  const oracle = HostOracle.open()
+  after(() => typeof oracle !== 'string' && oracle.close())
+
+  it('end as on the host’s CPU', { skip: typeof oracle === 'string' ? oracle : false }, () => {
+    assert(typeof oracle !== 'string')
+    const machine = new Machine()
+    const cases = some(PROGRAMS, 0)
+    const outcomes = oracle.run(cases)
+    cases.forEach((c, n) => {
+      const lines = differences(machine.run(c, INSTRUCTIONS_MAX), outcomes[n]!, { flags: 0 })
+      assert.equal(lines.length, 0, [describeCase(c), ...lines].join('\n'))
+    })
+  })
+
+  it('do the same in slices of any size', () => {
+    const machine = new Machine()
+    const random = new Random(SEED)
+    for (const c of some(Math.ceil(PROGRAMS / 5), 500_000)) {
+      const whole = inSlices(machine, c, random, INSTRUCTIONS_MAX)
+      for (const most of [1, 3, 100]) {
+        const sliced = inSlices(machine, c, random, most)
+        assert.deepEqual(sliced, whole, `${describeCase(c)} in slices of up to ${most}`)
+      }
+    }
+  })
+})
