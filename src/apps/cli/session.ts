@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto'
 import type { ExitReport } from '../../host/hypervisor/index.js'
 import { ConsoleWatch } from './console-watch.js'
 import { serveControl, type ControlServer } from './control/server.js'
-import { socketNames } from './control/sockets.js'
 import type { Ending } from './ending.js'
+import { CliError } from './errors.js'
 import { createMachine, type Machine, type MachineOptions } from './machine.js'
 import type { Console } from './terminal/console.js'
 
@@ -42,7 +42,7 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
       if (watch.panicFinished) machine.stop()
     },
   })
-  const name = wantedName ?? freeName()
+  const name = wantedName ?? `vm${process.pid}`
   const control = await openControl(machine, name, console)
   const stop = (): void => machine.stop()
   const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
@@ -66,16 +66,12 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
   }
 }
 
-function freeName(): string {
-  const taken = new Set(socketNames())
-  for (let number = 1; ; number++) if (!taken.has(`vm${number}`)) return `vm${number}`
-}
-
 /** A VM without a control socket still runs; only `cbit dram` cannot see it. */
 async function openControl(machine: Machine, name: string, console: Console): Promise<ControlServer | undefined> {
   try {
     return await serveControl(machine, name)
   } catch (error) {
+    if (error instanceof CliError) throw error
     console.note(`cbit: 'cbit dram' will not see this VM: ${(error as Error).message}`)
     return undefined
   }

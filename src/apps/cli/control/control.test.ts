@@ -67,6 +67,7 @@ test('a running VM is found, read, searched and stopped', async () => {
 test('two VMs must be told apart, none is an error', async () => {
   const servers = [await serveControl(memoryOnly(), 'a'), await serveControl(memoryOnly(), 'b')]
   await assert.rejects(chooseVm(undefined), /2 VMs are running/)
+  await assert.rejects(serveControl(memoryOnly(), 'b'), /'b' is running already/)
   const b = await chooseVm('b')
   assert.equal((await b.status()).name, 'b')
   b.close()

@@ -3,7 +3,10 @@
 import { rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Machine } from '../machine.js'
+import { exitCodes } from '../ending.js'
+import { CliError } from '../errors.js'
 import { mapMemory } from '../memory/classify.js'
+import { ControlClient } from './client.js'
 import { findResultsMax, parseRequest, requestBytesMax, type ControlReply, type ControlRequest } from './protocol.js'
 import { ownSocketFolder, socketPath } from './sockets.js'
 
@@ -17,10 +20,13 @@ interface Answer {
   readonly payload?: Uint8Array
 }
 
-/** Opens the socket of VM `name`. Rejects where that cannot be done. */
-export function serveControl(machine: Machine, name: string): Promise<ControlServer> {
+/** Opens the socket of VM `name`. Rejects where that cannot be done; a socket that a dead VM has left is replaced. */
+export async function serveControl(machine: Machine, name: string): Promise<ControlServer> {
   ownSocketFolder()
   const path = socketPath(name)
+  const other = await ControlClient.open(name)
+  other?.close()
+  if (other) throw new CliError(`a VM called '${name}' is running already`, 'choose another --name', exitCodes.usage)
   rmSync(path, { force: true })
   const sockets = new Set<Socket>()
   const server: Server = createServer((socket) => {
