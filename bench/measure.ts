@@ -1,0 +1,121 @@
+// The run itself. In every round each peer is booted, then every workload runs on one peer after the other, so that the noise of the
+// machine hits all of them alike. Guests that wait at their prompt use next to no processor time.
+
+import type { GuestFiles, Peer, PeerName } from './peers/peer.js'
+import { RunningGuest } from './peers/running-guest.js'
+import { geometricMean, median } from './statistics.js'
+import { setupCommands, type Group, type Workload } from './workloads.js'
+
+export const bootName = 'time to shell'
+
+export interface Measurement {
+  readonly name: string
+  readonly group: Group | 'boot'
+  readonly about: string
+  readonly size: number
+  /** Milliseconds, in the order of the rounds. */
+  readonly samples: Partial<Record<PeerName, number[]>>
+  /** What each peer's guest printed; the same for all where the emulation is right. */
+  readonly outputs: Partial<Record<PeerName, string>>
+  agree: boolean
+}
+
+export interface Measurements {
+  readonly list: readonly Measurement[]
+  /** Greatest resident size of each peer's process over all rounds, in MiB. */
+  readonly peakResidentMiB: Partial<Record<PeerName, number>>
+}
+
+export interface MeasureOptions {
+  readonly peers: readonly Peer[]
+  readonly files: GuestFiles
+  readonly workloads: readonly Workload[]
+  readonly quick: boolean
+  readonly samples: number
+  readonly progress: (text: string) => void
+}
+
+export async function measure(options: MeasureOptions): Promise<Measurements> {
+  const boot: Measurement = {
+    name: bootName,
+    group: 'boot',
+    about: 'from the start of the process to the prompt of the shell',
+    size: 1,
+    samples: {},
+    outputs: {},
+    agree: true,
+  }
+  const list = options.workloads.map((workload) => ({ workload, measurement: measurementOf(workload, options.quick) }))
+  const peakResidentMiB: Measurements['peakResidentMiB'] = {}
+  for (let round = 1; round <= options.samples; round++) {
+    const guests: RunningGuest[] = []
+    try {
+      await bootAll(guests, boot, round, options)
+      for (const { workload, measurement } of list) {
+        for (const guest of rotated(guests, round)) {
+          options.progress(`round ${round} of ${options.samples}: ${measurement.name} on ${guest.peer.label}`)
+          if (workload.prepare) await guest.run(workload.prepare(measurement.size))
+          record(measurement, guest.peer.name, await guest.run(workload.command(measurement.size)))
+        }
+      }
+      for (const guest of guests) {
+        const peak = guest.peakResidentMiB()
+        if (peak !== undefined) peakResidentMiB[guest.peer.name] = Math.max(peak, peakResidentMiB[guest.peer.name] ?? 0)
+        await guest.powerOff()
+      }
+    } finally {
+      for (const guest of guests) guest.kill()
+    }
+  }
+  return { list: [boot, ...list.map(({ measurement }) => measurement)], peakResidentMiB }
+}
+
+async function bootAll(
+  guests: RunningGuest[],
+  boot: Measurement,
+  round: number,
+  { peers, files, ...options }: MeasureOptions,
+): Promise<void> {
+  for (const peer of rotated(peers, round)) {
+    options.progress(`round ${round} of ${options.samples}: booting ${peer.label}`)
+    const guest = await RunningGuest.boot(peer, files)
+    guests.push(guest)
+    ;(boot.samples[peer.name] ??= []).push(guest.bootMs)
+    if (options.workloads.length > 0) for (const command of setupCommands) await guest.run(command)
+  }
+}
+
+function measurementOf(workload: Workload, quick: boolean): Measurement {
+  const { name, group, about } = workload
+  return { name, group, about, size: quick ? workload.quickSize : workload.size, samples: {}, outputs: {}, agree: true }
+}
+
+/** Another peer goes first in each round. */
+function rotated<T>(list: readonly T[], round: number): readonly T[] {
+  const first = list.length === 0 ? 0 : (round - 1) % list.length
+  return [...list.slice(first), ...list.slice(0, first)]
+}
+
+function record(measurement: Measurement, peer: PeerName, { ms, output }: { readonly ms: number; readonly output: string }): void {
+  ;(measurement.samples[peer] ??= []).push(ms)
+  measurement.outputs[peer] ??= output
+  if (Object.values(measurement.outputs).some((other) => other !== output)) measurement.agree = false
+}
+
+export function medianOf(measurement: Measurement, peer: PeerName): number | undefined {
+  const samples = measurement.samples[peer]
+  return samples && median(samples)
+}
+
+/** Median time of one peer over that of another. */
+export function ratioOf(measurement: Measurement, peer: PeerName, to: PeerName): number | undefined {
+  const [above, below] = [medianOf(measurement, peer), medianOf(measurement, to)]
+  return above === undefined || below === undefined ? undefined : above / below
+}
+
+/** Geometric mean of the ratios of a group's workloads. */
+export function meanRatio(list: readonly Measurement[], group: Measurement['group'], peer: PeerName, to: PeerName): number | undefined {
+  const ratios = list.filter((one) => one.group === group).map((one) => ratioOf(one, peer, to))
+  const known = ratios.filter((ratio) => ratio !== undefined)
+  return known.length === 0 ? undefined : geometricMean(known)
+}

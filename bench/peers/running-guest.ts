@@ -1,0 +1,146 @@
+// A guest that runs in a child process, driven through its serial console: boot to the prompt, commands between markers, power off.
+
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { BenchError, type GuestFiles, type Peer } from './peer.js'
+
+/** A shell's prompt at the end of all output; busybox asks the terminal for its cursor behind it. */
+const promptPattern = /[\w~/)\]][#$] (?:\x1b\[6n)?$/
+/** Nothing here comes near it on the slowest machine; a guest that hangs ends the run. */
+const waitMsMax = 900_000
+const outputCharactersMax = 1 << 20
+
+export interface CommandResult {
+  readonly ms: number
+  /** What it printed, without carriage returns. */
+  readonly output: string
+}
+
+interface Waiting {
+  readonly look: (output: string, now: number) => boolean
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+  readonly what: string
+}
+
+export class RunningGuest {
+  /** From the start of the process to the shell's prompt. */
+  bootMs = 0
+  // configuration
+  readonly peer: Peer
+  // connections
+  private readonly child: ChildProcessWithoutNullStreams
+  // state
+  private output = ''
+  private errors = ''
+  private waiting: Waiting | undefined
+  private commands = 0
+  private ended: string | undefined
+
+  private constructor(peer: Peer, guest: GuestFiles) {
+    this.peer = peer
+    const [program, ...words] = peer.command(guest)
+    this.child = spawn(program!, words, { stdio: 'pipe' })
+    this.child.stdout.on('data', (chunk: Buffer) => this.take(chunk))
+    this.child.stderr.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))
+    this.child.stdin.on('error', () => undefined)
+    this.child.on('error', (error) => this.end(error.message))
+    this.child.on('close', (code, signal) => this.end(signal ? `it was ended by ${signal}` : `it ended with code ${code}`))
+  }
+
+  static async boot(peer: Peer, files: GuestFiles): Promise<RunningGuest> {
+    const started = performance.now()
+    const guest = new RunningGuest(peer, files)
+    try {
+      await guest.until('the prompt', (output, now) => {
+        if (!promptPattern.test(output.slice(-80))) return false
+        guest.bootMs = now - started
+        return true
+      })
+      // Kernel messages would stand between what the commands print.
+      await guest.run('dmesg -n 1')
+      return guest
+    } catch (error) {
+      guest.kill()
+      throw error
+    }
+  }
+
+  /** Runs `command` in the guest's shell. The time is that between its two markers as they reach us. */
+  async run(command: string): Promise<CommandResult> {
+    const number = ++this.commands
+    this.output = ''
+    // The echo of what is typed has quotation marks inside the markers, so only the shell's output matches.
+    this.child.stdin.write(`echo "<<"B${number}; { ${command}; }; echo "<<"E${number} $?\n`)
+    let begin: number | undefined
+    let end = 0
+    let match: RegExpExecArray | null = null
+    const begun = `<<B${number}\r`
+    const finished = new RegExp(`<<B${number}\\r*\\n([^]*)<<E${number} (\\d+)\\r`)
+    await this.until(`'${command}'`, (output, now) => {
+      if (begin === undefined && output.includes(begun)) begin = now
+      if (begin === undefined) return false
+      match = finished.exec(output)
+      end = now
+      return match !== null
+    })
+    const [, text, status] = match!
+    const printed = text!.replaceAll('\r', '').trim()
+    if (status !== '0') throw new BenchError(`${this.peer.label}: '${command}' failed with status ${status}: ${printed.slice(-200)}`)
+    await this.until('the prompt', (output) => promptPattern.test(output.slice(-80)))
+    return { ms: end - begin!, output: printed }
+  }
+
+  /** Greatest resident size of the process so far, in MiB; undefined where the kernel does not say. */
+  peakResidentMiB(): number | undefined {
+    try {
+      const kib = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.child.pid}/status`, 'utf8'))?.[1]
+      return kib === undefined ? undefined : Number(kib) / 1024
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Ends the guest by its own means. */
+  async powerOff(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.child.once('close', () => resolve()))
+    this.child.stdin.write('poweroff\n')
+    const patience = setTimeout(() => this.kill(), 60_000)
+    if (this.ended === undefined) await closed
+    clearTimeout(patience)
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL')
+  }
+
+  private async until(what: string, look: Waiting['look']): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const patience = setTimeout(() => reject(this.failure(what, 'it took too long')), waitMsMax)
+      const done = (action: () => void): void => {
+        clearTimeout(patience)
+        this.waiting = undefined
+        action()
+      }
+      this.waiting = { what, look, resolve: () => done(resolve), reject: (error) => done(() => reject(error)) }
+      if (this.ended !== undefined) this.waiting.reject(this.failure(what, this.ended))
+      else if (look(this.output, performance.now())) this.waiting.resolve()
+    })
+  }
+
+  private take(chunk: Buffer): void {
+    const now = performance.now()
+    this.output = (this.output + chunk.toString('latin1')).slice(-outputCharactersMax)
+    if (this.waiting?.look(this.output, now)) this.waiting.resolve()
+  }
+
+  private end(why: string): void {
+    this.ended ??= why
+    this.waiting?.reject(this.failure(this.waiting.what, why))
+  }
+
+  private failure(what: string, why: string): BenchError {
+    const last = (this.output + this.errors).replaceAll('\r', '').trim().split('\n').slice(-6).join('\n  ')
+    return new BenchError(`${this.peer.label} did not come to ${what}: ${why}. Its last words:\n  ${last}`)
+  }
+}
