@@ -216,8 +216,8 @@ export class Decoder {
   }
 
   private operandSize(row: CompiledRow, size: CodeSize, i: Instruction): void {
-    // A mandatory 66 is part of the opcode, not an operand-size prefix.
-    const override = i.operandSizePrefix && row.prefix !== PREFIX_66
+    // A mandatory 66 is part of the opcode, not an operand-size prefix, but for MOVBE.
+    const override = i.operandSizePrefix && (row.prefix !== PREFIX_66 || row.row.options.sizedBy66 === true)
     const rule = row.row.options.size64
     if (size === 8 && rule === 'f64') i.operandSize = 8
     else if (size === 8 && i.wide) i.operandSize = 8

@@ -52,6 +52,8 @@ export type Feature =
   | 'CLZERO'
   | 'CMOV'
 
+export type Names = readonly [word: string, double: string, quad: string]
+
 export interface RowOptions {
   /** CPUID feature that the row belongs to. */
   readonly feature?: Feature
@@ -59,6 +61,8 @@ export interface RowOptions {
   readonly modes?: 'i64' | 'o64'
   /** Operand size in 64-bit mode: 'd64' defaults to 64 (66 gives 16), 'f64' is always 64 . */
   readonly size64?: 'd64' | 'f64'
+  /** The mandatory 66 is the operand-size prefix as well. */
+  readonly sizedBy66?: boolean
   /** LOCK is allowed (with a memory destination). */
   readonly lock?: boolean
   /** Meaning of F3/F2 where they are not part of the encoding: 'rep' or 'repcc'. */
@@ -67,6 +71,12 @@ export interface RowOptions {
   readonly unaligned?: boolean
   /** Flags left undefined by the manual (letters of "CPAZSO"): not compared by the tests. */
   readonly undefinedFlags?: string
+  /** Mnemonics with 16, 32 and 64 bits where the manual has one for each; `mnemonic` then names the family. */
+  readonly names?: Names
+  /** The address size chooses among `names`, not the operand size. */
+  readonly namesBy?: 'address'
+  /** The memory operand is only read, though it stands first, where a destination stands otherwise. */
+  readonly reads?: boolean
   /** Privileged or otherwise not runnable in a user-mode oracle. */
   readonly system?: boolean
 }
@@ -84,7 +94,7 @@ export interface RowOptions {
  * `operands`: Intel appendix A notation, comma-separated, destination first: Eb Ew Ed Eq Ev Ey Gb Gw Gd Gv Gy Ib Iw Iz Iv Is(sign-extended byte) Jb Jz
  *   M Mw Md Mq Mt(80 bits) Mdq Ob Ov Rv Ry Zb Zv(register in opcode) Sw Cy Dy Xb Xv Yb Yv, fixed AL CL AX DX eAX rAX 1 ES CS SS DS FS GS,
  *   Vx/Vq/Vd (XMM by ModRM.reg), Wx/Wq/Wd/Ww/Wb (XMM or memory of 16/8/4/2/1 bytes by ModRM.rm), Ux (XMM by rm), Pq Qq Qd Nq (MMX), By (VEX.vvvv),
- *   STi (x87 stack register by rm).
+ *   ST, STi (x87 stack top, stack register by rm).
  */
 export interface OpcodeRow {
   readonly encoding: string

@@ -73,7 +73,7 @@ export interface CompiledRow {
   readonly operands: readonly Operand[]
 }
 
-const fixedOperands = new Set(['AL', 'CL', 'AX', 'DX', 'eAX', 'rAX', '1', '3', 'ES', 'CS', 'SS', 'DS', 'FS', 'GS', 'XMM0'])
+const fixedOperands = new Set(['AL', 'CL', 'AX', 'DX', 'eAX', 'rAX', '1', '3', 'ES', 'CS', 'SS', 'DS', 'FS', 'GS', 'XMM0', 'ST'])
 
 /** Reads one operand of Intel's appendix A notation (row.ts). */
 export function parseOperand(text: string): Operand {

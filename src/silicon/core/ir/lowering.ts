@@ -2,48 +2,18 @@
 
 import type { Instruction } from '../decode/instruction.js'
 import { BASE_RIP, SEGMENT_NONE } from '../decode/instruction.js'
+import { operandBytes } from '../decode/operand-size.js'
 import type { Operand } from '../decode/table.js'
 import * as S from '../state/layout.js'
 import type { Emitter } from './emitter.js'
 import * as op from './ops.js'
 
+export { operandBytes }
+
 /** 0 = 8, 1 = 16, 2 = 32, 3 = 64 bits. */
 export type SizeNumber = number
 
 export const sizeNumber = (bytes: number): SizeNumber => (bytes === 8 ? 3 : bytes >> 1)
-
-/** Bytes behind a size letter of the operand notation, given the instruction; 1 where it says nothing. */
-export function operandBytes(i: Instruction, operand: Operand): number {
-  switch (operand.class === 'fixed' ? fixedSize(operand.text) : operand.size) {
-    case 'b':
-      return 1
-    case 'w':
-      return 2
-    case 'd':
-      return 4
-    case 'q':
-      return 8
-    case 'v':
-      return i.operandSize
-    case 'z':
-      return i.operandSize === 2 ? 2 : 4
-    case 'y':
-      return i.wide ? 8 : 4
-    case 't':
-      return 10
-    case 'x':
-    case 'dq':
-      return 16
-    default:
-      return 1
-  }
-}
-
-function fixedSize(name: string): string {
-  if (name === 'AL' || name === 'CL') return 'b'
-  if (name === 'AX' || name === 'DX') return 'w'
-  return name === 'rAX' ? 'v' : ''
-}
 
 /** Linear address as base slot + (index slot << scale) + displacement. */
 export interface Address {

@@ -14,8 +14,8 @@ const shift = (opcode: string, group: number, mnemonic: string, id: number): Opc
   row(`NP 0F ${opcode} /${group} reg`, mnemonic, 'Nq,Ib', vector(id), { feature: 'MMX' })
 
 const moveRows: readonly OpcodeRow[] = [
-  row('NP 0F 6E /r', 'MOVD', 'Pq,Ey', vector(V.V_MMX_MOVD_LOAD), { feature: 'MMX' }),
-  row('NP 0F 7E /r', 'MOVD', 'Ey,Pq', vector(V.V_MMX_MOVD_STORE), { feature: 'MMX' }),
+  row('NP 0F 6E /r', 'MOVD', 'Pq,Ey', vector(V.V_MMX_MOVD_LOAD), { feature: 'MMX', names: ['MOVD', 'MOVD', 'MOVQ'] }),
+  row('NP 0F 7E /r', 'MOVD', 'Ey,Pq', vector(V.V_MMX_MOVD_STORE), { feature: 'MMX', names: ['MOVD', 'MOVD', 'MOVQ'] }),
   row('NP 0F 6F /r', 'MOVQ', 'Pq,Qq', vector(V.V_MMX_MOVQ_LOAD), { feature: 'MMX' }),
   row('NP 0F 7F /r', 'MOVQ', 'Qq,Pq', vector(V.V_MMX_MOVQ_STORE), { feature: 'MMX' }),
   row('NP 0F E7 /r mem', 'MOVNTQ', 'Mq,Pq', vector(V.V_MMX_MOVQ_STORE), { feature: 'SSE' }),

@@ -57,8 +57,8 @@ const moveRows: readonly OpcodeRow[] = [
   plain('66 0F 2B /r mem', 'MOVNTPD', 'Mdq,Vx', V.V_MOVA_STORE, 'SSE2'),
   plain('NP 0F 50 /r reg', 'MOVMSKPS', 'Gd,Ux', V.V_MOVMSKPS, 'SSE'),
   plain('66 0F 50 /r reg', 'MOVMSKPD', 'Gd,Ux', V.V_MOVMSKPD, 'SSE2'),
-  plain('66 0F 6E /r', 'MOVD', 'Vx,Ey', V.V_MOVD_LOAD, 'SSE2'),
-  plain('66 0F 7E /r', 'MOVD', 'Ey,Vx', V.V_MOVD_STORE, 'SSE2'),
+  row('66 0F 6E /r', 'MOVD', 'Vx,Ey', vector(V.V_MOVD_LOAD), { feature: 'SSE2', names: ['MOVD', 'MOVD', 'MOVQ'] }),
+  row('66 0F 7E /r', 'MOVD', 'Ey,Vx', vector(V.V_MOVD_STORE), { feature: 'SSE2', names: ['MOVD', 'MOVD', 'MOVQ'] }),
   plain('66 0F 6F /r', 'MOVDQA', 'Vx,Wx', V.V_MOVA_LOAD, 'SSE2'),
   unaligned('F3 0F 6F /r', 'MOVDQU', 'Vx,Wx', V.V_MOVU_LOAD, 'SSE2'),
   plain('F3 0F 7E /r', 'MOVQ', 'Vx,Wq', V.V_MOVQ_LOAD, 'SSE2'),
@@ -200,21 +200,21 @@ const integerRows: readonly OpcodeRow[] = [
  * fences and prefetches do nothing. All other forms of 0F 18 are hints without meaning.
  */
 const cacheRows: readonly OpcodeRow[] = [
-  row('0F 18 /0 mem', 'PREFETCHNTA', 'M', rule('NOP'), { feature: 'SSE' }),
-  row('0F 18 /1 mem', 'PREFETCHT0', 'M', rule('NOP'), { feature: 'SSE' }),
-  row('0F 18 /2 mem', 'PREFETCHT1', 'M', rule('NOP'), { feature: 'SSE' }),
-  row('0F 18 /3 mem', 'PREFETCHT2', 'M', rule('NOP'), { feature: 'SSE' }),
+  row('0F 18 /0 mem', 'PREFETCHNTA', 'M', rule('NOP'), { feature: 'SSE', reads: true }),
+  row('0F 18 /1 mem', 'PREFETCHT0', 'M', rule('NOP'), { feature: 'SSE', reads: true }),
+  row('0F 18 /2 mem', 'PREFETCHT1', 'M', rule('NOP'), { feature: 'SSE', reads: true }),
+  row('0F 18 /3 mem', 'PREFETCHT2', 'M', rule('NOP'), { feature: 'SSE', reads: true }),
   row('0F 18 /r', 'NOP', 'Ev', rule('NOP')),
   row('NP 0F AE /5 reg', 'LFENCE', '', rule('NOP'), { feature: 'SSE2' }),
   row('NP 0F AE /6 reg', 'MFENCE', '', rule('NOP'), { feature: 'SSE2' }),
   row('NP 0F AE /7 reg', 'SFENCE', '', rule('NOP'), { feature: 'SSE' }),
-  plain('NP 0F AE /7 mem', 'CLFLUSH', 'M', V.V_CLFLUSH, 'CLFSH'),
-  plain('66 0F AE /7 mem', 'CLFLUSHOPT', 'M', V.V_CLFLUSH, 'CLFSH'),
-  plain('66 0F AE /6 mem', 'CLWB', 'M', V.V_CLFLUSH, 'CLFSH'),
+  row('NP 0F AE /7 mem', 'CLFLUSH', 'M', vector(V.V_CLFLUSH), { feature: 'CLFSH', reads: true }),
+  row('66 0F AE /7 mem', 'CLFLUSHOPT', 'M', vector(V.V_CLFLUSH), { feature: 'CLFSH', reads: true }),
+  row('66 0F AE /6 mem', 'CLWB', 'M', vector(V.V_CLFLUSH), { feature: 'CLFSH', reads: true }),
 ]
 
 const controlRows: readonly OpcodeRow[] = [
-  plain('NP 0F AE /2 mem', 'LDMXCSR', 'Md', V.V_LDMXCSR, 'SSE'),
+  row('NP 0F AE /2 mem', 'LDMXCSR', 'Md', vector(V.V_LDMXCSR), { feature: 'SSE', reads: true }),
   plain('NP 0F AE /3 mem', 'STMXCSR', 'Md', V.V_STMXCSR, 'SSE'),
 ]
 

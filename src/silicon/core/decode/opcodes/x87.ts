@@ -9,18 +9,20 @@ const X87 = { feature: 'X87' } as const
 const arithmetic = ['ADD', 'MUL', 'COM', 'COMP', 'SUB', 'SUBR', 'DIV', 'DIVR'] as const
 
 function arithmeticRows(opcode: string, prefix: string, operand: string, semantics: number): OpcodeRow[] {
-  return arithmetic.map((name, n) => row(`${opcode} /${n} mem`, prefix + name, operand, x87(semantics), X87))
+  return arithmetic.map((name, n) => row(`${opcode} /${n} mem`, prefix + name, operand, x87(semantics), { ...X87, reads: true }))
 }
 
 /** `names[n]` is the mnemonic of /n, '' where another row stands. */
-function registerRows(opcode: string, names: readonly string[], semantics: number): OpcodeRow[] {
-  return names.flatMap((name, n) => (name ? [row(`${opcode} /${n} reg`, name, 'STi', x87(semantics), X87)] : []))
+function registerRows(opcode: string, names: readonly string[], semantics: number, operands = 'ST,STi'): OpcodeRow[] {
+  return names.flatMap((name, n) => (name ? [row(`${opcode} /${n} reg`, name, operands, x87(semantics), X87)] : []))
 }
 
 const mem = (opcode: string, n: number, mnemonic: string, operand: string, semantics: number): OpcodeRow =>
   row(`${opcode} /${n} mem`, mnemonic, operand, x87(semantics), X87)
-const reg = (opcode: string, n: number, mnemonic: string, semantics: number): OpcodeRow =>
-  row(`${opcode} /${n} reg`, mnemonic, 'STi', x87(semantics), X87)
+const load = (opcode: string, n: number, mnemonic: string, operand: string, semantics: number): OpcodeRow =>
+  row(`${opcode} /${n} mem`, mnemonic, operand, x87(semantics), { ...X87, reads: true })
+const reg = (opcode: string, n: number, mnemonic: string, semantics: number, operands = 'STi'): OpcodeRow =>
+  row(`${opcode} /${n} reg`, mnemonic, operands, x87(semantics), X87)
 const one = (opcode: string, modrm: string, mnemonic: string, semantics: number, operands = ''): OpcodeRow =>
   row(`${opcode} =${modrm}`, mnemonic, operands, x87(semantics), X87)
 
@@ -35,11 +37,11 @@ export const x87Rows: readonly OpcodeRow[] = [
   reg('D8', 3, 'FCOMP', id.X87_FCOMP_STI),
 
   // D9
-  mem('D9', 0, 'FLD', 'Md', id.X87_FLD_M32),
+  load('D9', 0, 'FLD', 'Md', id.X87_FLD_M32),
   mem('D9', 2, 'FST', 'Md', id.X87_FST_M32),
   mem('D9', 3, 'FSTP', 'Md', id.X87_FSTP_M32),
-  mem('D9', 4, 'FLDENV', 'M', id.X87_FLDENV),
-  mem('D9', 5, 'FLDCW', 'Mw', id.X87_FLDCW),
+  load('D9', 4, 'FLDENV', 'M', id.X87_FLDENV),
+  load('D9', 5, 'FLDCW', 'Mw', id.X87_FLDCW),
   mem('D9', 6, 'FNSTENV', 'M', id.X87_FNSTENV),
   mem('D9', 7, 'FNSTCW', 'Mw', id.X87_FNSTCW),
   reg('D9', 0, 'FLD', id.X87_FLD_STI),
@@ -80,11 +82,11 @@ export const x87Rows: readonly OpcodeRow[] = [
   one('DA', 'E9', 'FUCOMPP', id.X87_FUCOMPP),
 
   // DB
-  mem('DB', 0, 'FILD', 'Md', id.X87_FILD_32),
+  load('DB', 0, 'FILD', 'Md', id.X87_FILD_32),
   mem('DB', 1, 'FISTTP', 'Md', id.X87_FISTTP_32),
   mem('DB', 2, 'FIST', 'Md', id.X87_FIST_32),
   mem('DB', 3, 'FISTP', 'Md', id.X87_FISTP_32),
-  mem('DB', 5, 'FLD', 'Mt', id.X87_FLD_M80),
+  load('DB', 5, 'FLD', 'Mt', id.X87_FLD_M80),
   mem('DB', 7, 'FSTP', 'Mt', id.X87_FSTP_M80),
   ...registerRows('DB', ['FCMOVNB', 'FCMOVNE', 'FCMOVNBE', 'FCMOVNU'], id.X87_FCMOV),
   one('DB', 'E0', 'FNENI', id.X87_FNNOP),
@@ -92,21 +94,21 @@ export const x87Rows: readonly OpcodeRow[] = [
   one('DB', 'E2', 'FNCLEX', id.X87_FNCLEX),
   one('DB', 'E3', 'FNINIT', id.X87_FNINIT),
   one('DB', 'E4', 'FNSETPM', id.X87_FNNOP),
-  reg('DB', 5, 'FUCOMI', id.X87_FUCOMI),
-  reg('DB', 6, 'FCOMI', id.X87_FCOMI),
+  reg('DB', 5, 'FUCOMI', id.X87_FUCOMI, 'ST,STi'),
+  reg('DB', 6, 'FCOMI', id.X87_FCOMI, 'ST,STi'),
 
   // DC
   ...arithmeticRows('DC', 'F', 'Mq', id.X87_ARITH_M64),
-  ...registerRows('DC', ['FADD', 'FMUL', '', '', 'FSUBR', 'FSUB', 'FDIVR', 'FDIV'], id.X87_ARITH_STI),
+  ...registerRows('DC', ['FADD', 'FMUL', '', '', 'FSUBR', 'FSUB', 'FDIVR', 'FDIV'], id.X87_ARITH_STI, 'STi,ST'),
   reg('DC', 2, 'FCOM', id.X87_FCOM_STI),
   reg('DC', 3, 'FCOMP', id.X87_FCOMP_STI),
 
   // DD
-  mem('DD', 0, 'FLD', 'Mq', id.X87_FLD_M64),
+  load('DD', 0, 'FLD', 'Mq', id.X87_FLD_M64),
   mem('DD', 1, 'FISTTP', 'Mq', id.X87_FISTTP_64),
   mem('DD', 2, 'FST', 'Mq', id.X87_FST_M64),
   mem('DD', 3, 'FSTP', 'Mq', id.X87_FSTP_M64),
-  mem('DD', 4, 'FRSTOR', 'M', id.X87_FRSTOR),
+  load('DD', 4, 'FRSTOR', 'M', id.X87_FRSTOR),
   mem('DD', 6, 'FNSAVE', 'M', id.X87_FNSAVE),
   mem('DD', 7, 'FNSTSW', 'Mw', id.X87_FNSTSW),
   reg('DD', 0, 'FFREE', id.X87_FFREE),
@@ -118,17 +120,17 @@ export const x87Rows: readonly OpcodeRow[] = [
 
   // DE
   ...arithmeticRows('DE', 'FI', 'Mw', id.X87_ARITH_I16),
-  ...registerRows('DE', ['FADDP', 'FMULP', '', '', 'FSUBRP', 'FSUBP', 'FDIVRP', 'FDIVP'], id.X87_ARITH_STI_POP),
+  ...registerRows('DE', ['FADDP', 'FMULP', '', '', 'FSUBRP', 'FSUBP', 'FDIVRP', 'FDIVP'], id.X87_ARITH_STI_POP, 'STi,ST'),
   reg('DE', 2, 'FCOMP', id.X87_FCOMP_STI),
   one('DE', 'D9', 'FCOMPP', id.X87_FCOMPP),
 
   // DF
-  mem('DF', 0, 'FILD', 'Mw', id.X87_FILD_16),
+  load('DF', 0, 'FILD', 'Mw', id.X87_FILD_16),
   mem('DF', 1, 'FISTTP', 'Mw', id.X87_FISTTP_16),
   mem('DF', 2, 'FIST', 'Mw', id.X87_FIST_16),
   mem('DF', 3, 'FISTP', 'Mw', id.X87_FISTP_16),
-  mem('DF', 4, 'FBLD', 'Mt', id.X87_FBLD),
-  mem('DF', 5, 'FILD', 'Mq', id.X87_FILD_64),
+  load('DF', 4, 'FBLD', 'Mt', id.X87_FBLD),
+  load('DF', 5, 'FILD', 'Mq', id.X87_FILD_64),
   mem('DF', 6, 'FBSTP', 'Mt', id.X87_FBSTP),
   mem('DF', 7, 'FISTP', 'Mq', id.X87_FISTP_64),
   reg('DF', 0, 'FFREEP', id.X87_FFREEP),
@@ -136,6 +138,6 @@ export const x87Rows: readonly OpcodeRow[] = [
   reg('DF', 2, 'FSTP', id.X87_FSTP_STI),
   reg('DF', 3, 'FSTP', id.X87_FSTP_STI),
   one('DF', 'E0', 'FNSTSW', id.X87_FNSTSW_AX, 'AX'),
-  reg('DF', 5, 'FUCOMIP', id.X87_FUCOMIP),
-  reg('DF', 6, 'FCOMIP', id.X87_FCOMIP),
+  reg('DF', 5, 'FUCOMIP', id.X87_FUCOMIP, 'ST,STi'),
+  reg('DF', 6, 'FCOMIP', id.X87_FCOMIP, 'ST,STi'),
 ]

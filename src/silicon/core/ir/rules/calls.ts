@@ -61,18 +61,10 @@ function fieldC(l: Lowering): number {
   return (i.lock ? 1 : 0) | (i.repeat === 0xf3 ? 2 : i.repeat === 0xf2 ? 4 : 0) | (i.addressSize << 4)
 }
 
-/** Of the instructions with one operand, those that write it. */
-const stores = new Set([
-  'FST', 'FSTP', 'FIST', 'FISTP', 'FISTTP', 'FBSTP', 'FNSTENV', 'FNSTCW', 'FNSTSW', 'FNSAVE', 'FXSAVE', 'XSAVE', 'XSAVEOPT', 'XSAVEC', 'XSAVES', 'STMXCSR',
-  'SGDT', 'SIDT', 'SLDT', 'STR', 'SMSW', 'CMPXCHG8B',
-])
-
 /** Outside 64-bit mode the segment is then checked for writing. */
 const writesMemory = (l: Lowering): boolean => {
   const { operands, row } = l.i.row
-  const first = operands[0]
-  if (first === undefined || !'EMWQ'.includes(first.class)) return false
-  return operands.length > 1 || stores.has(row.mnemonic)
+  return !row.options.reads && operands[0] !== undefined && 'EMWQ'.includes(operands[0].class)
 }
 
 /** HLP record. imm2: the immediate; for VEX forms the register in VEX.vvvv; for far pointers the offset, with the selector in T1. */

@@ -1,0 +1,38 @@
+/** How many bytes an operand has: the size letters of the notation (row.ts), given the decoded instruction. */
+
+import type { Instruction } from './instruction.js'
+import type { Operand } from './table.js'
+
+/** Bytes behind a size letter of the operand notation, given the instruction; 1 where it says nothing. */
+export function operandBytes(i: Instruction, operand: Operand): number {
+  switch (operand.class === 'fixed' ? fixedSize(operand.text) : operand.size) {
+    case 'b':
+      return 1
+    case 'w':
+      return 2
+    case 'd':
+      return 4
+    case 'q':
+      return 8
+    case 'v':
+      return i.operandSize
+    case 'z':
+      return i.operandSize === 2 ? 2 : 4
+    case 'y':
+      return i.wide || (i.operandSize === 8 && i.row.row.options.size64 === 'f64') ? 8 : 4
+    case 't':
+      return 10
+    case 'x':
+    case 'dq':
+      return 16
+    default:
+      return 1
+  }
+}
+
+function fixedSize(name: string): string {
+  if (name === 'AL' || name === 'CL') return 'b'
+  if (name === 'AX' || name === 'DX') return 'w'
+  if (name === 'eAX') return 'z'
+  return name === 'rAX' ? 'v' : ''
+}
