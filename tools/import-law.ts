@@ -46,11 +46,6 @@ export const knownCrossings: readonly { readonly from: string; readonly to: stri
     reason: 'a core is what stands behind HostCore: it implements that interface',
   },
   {
-    from: 'src/host/hypervisor/vm.ts',
-    to: 'src/silicon/doors/board.ts',
-    reason: 'real time reaches the hypervisor as a Clock (a type only)',
-  },
-  {
     from: 'tests/attacks/stage.ts',
     to: 'tests/machine/index.ts',
     reason: "somebody must make the chip and the victims' images; attacks get the doors and the images, not the makers",

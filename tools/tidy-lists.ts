@@ -12,6 +12,7 @@ export const longFunctions: Readonly<Record<string, number>> = {
 
 /** Files over 500 lines, each with the sentence that says why it is one file. */
 export const longFiles: Readonly<Record<string, string>> = {
+  'src/host/devices/local-apic.ts': 'the registers of one device, through its xAPIC and its x2APIC face',
   'src/silicon/core/kernel/interpreter.ts': 'the one switch over IR operations, which must be one function to become one br_table',
   'tests/isa/svm.test.ts': 'one table of VMCB cases over one machine',
   'tests/isa/system.test.ts': 'one table of system-instruction cases over one machine',
