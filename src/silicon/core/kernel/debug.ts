@@ -3,7 +3,7 @@
 import {
   BUDGET, BUDGET_START, CPL, CR4, DR0, DR6, DR7, EFLAGS, EVENT_INTERRUPT, EVENTS, ICOUNT, RAX, STEP_ARMED,
 } from '../state/layout'
-import { DEBUG_HOLD, DEBUG_PENDING, DEBUG_RESUME } from '../state/system-layout'
+import { DEBUG_HELD, DEBUG_HOLD, DEBUG_PENDING, DEBUG_RESUME } from '../state/system-layout'
 import { CR4_DE } from '../../../spec/x86/control-registers'
 import { DR6_BD, DR6_BS, DR6_FIXED, DR6_WRITABLE, DR7_FIXED, DR7_GD, DR7_WRITABLE } from '../../../spec/x86/debug-registers'
 import { FLAG_RF } from '../../../spec/x86/flags'
@@ -96,17 +96,17 @@ export function debug_end_resume(s: usize): void {
 
 /**
  * Before the instruction at linear address `la`, when DR7 enables breakpoints: raises #DB as a fault where one matches. RF holds them
- * off for one instruction, and so does a MOV or POP to SS before it.
+ * off for one instruction; a MOV or POP to SS does not (only traps wait for the instruction behind it).
  */
 export function debug_instruction(s: usize, la: u64): bool {
   // What an instruction that did not complete may have left.
   store<u32>(s, 0, DEBUG_PENDING)
+  if (load<u32>(s, DEBUG_HOLD)) take_held(s)
   debug_end_resume(s)
   if (load<u32>(s, EFLAGS) & FLAG_RF) {
     store<u32>(s, instruction_number(s), DEBUG_RESUME)
     return false
   }
-  if (load<u32>(s, DEBUG_HOLD) == instruction_number(s)) return false
   const dr7 = load<u32>(s, DR7)
   let hits: u32 = 0
   for (let n: u32 = 0; n < 4; n++) {
@@ -126,11 +126,33 @@ export function debug_single_step(s: usize): void {
   raise(s, DB)
 }
 
-/** MOV SS and POP SS: no debug exception before the next instruction has run (APM vol. 3, MOV and POP). */
+/** MOV SS and POP SS: no trap before the next instruction has run (APM vol. 3, MOV and POP); data breakpoints wait for its end. */
 export function debug_hold(s: usize): void {
+  const pending = load<u32>(s, DEBUG_PENDING) & ~NOT_STEPPED
   store<u32>(s, 0, STEP_ARMED)
   store<u32>(s, 0, DEBUG_PENDING)
-  if (load<u8>(s, DR7)) store<u32>(s, instruction_number(s) + 1, DEBUG_HOLD)
+  store<u32>(s, pending ? instruction_number(s) + 1 : 0, DEBUG_HOLD)
+  store<u32>(s, pending, DEBUG_HELD)
+}
+
+/** The instruction behind MOV SS is about to run: what was held is a trap of its own now. */
+function take_held(s: usize): void {
+  if (load<u32>(s, DEBUG_HOLD) == instruction_number(s)) hold_trap(s, load<u32>(s, DEBUG_HELD))
+  else store<u32>(s, 0, DEBUG_HOLD)
+}
+
+/** INT n, INT3 and INTO are done once their handler is entered: a data breakpoint that they or a MOV SS before them touched traps there. */
+export function debug_after_entry(s: usize): void {
+  const pending = load<u32>(s, DEBUG_PENDING)
+  store<u32>(s, pending ? 1 : 0, STEP_ARMED)
+  if (pending) store<u32>(s, pending | NOT_STEPPED, DEBUG_PENDING)
+}
+
+/** ICEBP is a debug exception itself: it reports what is held with it. */
+export function debug_merge(s: usize): void {
+  const pending = load<u32>(s, DEBUG_PENDING) & ~NOT_STEPPED
+  if (pending) record(s, pending)
+  store<u32>(s, 0, DEBUG_PENDING)
 }
 
 // ---- MOV DRn

@@ -3,12 +3,12 @@
 
 import {
   CPL, CR2, CS, DS, ES, FAULT, FAULT_ADDRESS, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_VECTOR_MASK, FAULT_VMEXIT, FS, GS, HALTED, IDTR, NMI_BLOCKED, PC,
-  RSP, SHADOW, SS, STEP_ARMED,
+  RSP, SHADOW, SS,
 } from '../state/layout'
 import { DEBUG_PENDING, DELIVERING, DELIVERING_ERROR } from '../state/system-layout'
 import { FLAG_AC, FLAG_IF, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VM } from '../../../spec/x86/flags'
 import { R_EXIT, R_FAULT, R_JUMP, R_NEXT } from '../ir/results'
-import { debug_end_resume } from './debug'
+import { debug_after_entry, debug_end_resume } from './debug'
 import { DB, DE, DF, faulted, GP, NP, PF, raise_error, SS_FAULT, TS } from './fault'
 import {
   code_holds, code_is_64, code_present, code_privilege, commit_code, commit_frame, fetch_code, frame_align, frame_from_tss, frame_from_tss64,
@@ -215,7 +215,7 @@ function attempt(s: usize, vector: u32, kind: u32, has_error: bool, error: u32, 
   store<u32>(s, 0, SHADOW)
   store<u32>(s, 0, HALTED)
   // Entering a handler clears TF: INT n is not followed by a single-step trap.
-  store<u32>(s, 0, STEP_ARMED)
+  debug_after_entry(s)
   return R_JUMP
 }
 

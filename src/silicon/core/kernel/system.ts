@@ -15,7 +15,7 @@ import { R_EXIT, R_FAULT, R_JUMP, R_NEXT } from '../ir/results'
 import { linear } from './address'
 import { clts, invlpg, invpcid, lmsw, mov_from_cr, mov_to_cr, rdpkru, smsw, wrpkru, xsetbv } from './control'
 import { cpuid } from './cpuid'
-import { mov_from_dr, mov_to_dr } from './debug'
+import { debug_merge, mov_from_dr, mov_to_dr } from './debug'
 import { deliver_event, EVENT_EXCEPTION, EVENT_SOFTWARE } from './exception'
 import { BP, DB, faulted, GP, next_pc, OF, raise, raise_error, rec_a, rec_b, rec_c, rec_imm2, this_pc, UD } from './fault'
 import { get_flags, set_flags } from './flags'
@@ -61,7 +61,9 @@ function into(s: usize, rec: usize): u32 {
 /** INT1 (ICEBP) raises #DB without touching DR6. */
 function int1(s: usize, rec: usize): u32 {
   const outcome = svm_check(s, rec, VMEXIT_ICEBP, 0, 0)
-  return outcome == R_NEXT ? trap(s, rec, DB) : outcome
+  if (outcome != R_NEXT) return outcome
+  debug_merge(s)
+  return trap(s, rec, DB)
 }
 
 function deliver_from(s: usize, rec: usize, vector: u32, kind: u32): u32 {

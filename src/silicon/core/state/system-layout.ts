@@ -6,10 +6,12 @@ export const DEBUG_PENDING = 0xe00
 export const DELIVERING = 0xe08
 /** u32 */
 export const DELIVERING_ERROR = 0xe0c
-/** u32: 1 + number of the instruction (low bits of the retired count) whose breakpoint is held off by a MOV or POP to SS before it. */
+/** u32: 1 + number of the instruction (low bits of the retired count) behind a MOV or POP to SS that touched a watched address. */
 export const DEBUG_HOLD = 0xe10
 /** u32: 1 + number of the instruction that RF holds breakpoints off for; 0 = not yet known. */
 export const DEBUG_RESUME = 0xe14
+/** u32: the breakpoints that it touched; reported behind the instruction of DEBUG_HOLD. */
+export const DEBUG_HELD = 0xe18
 
 // MSRs, u64 each. The eleven fixed-range MTRRs stand at MSR_MTRR_BASE of layout.ts (0x360..0x3b7).
 export const MSR_DE_CFG = 0x3b8
