@@ -1,6 +1,7 @@
 // Compiles the chip's two AssemblyScript kernels to WebAssembly: build/kernel/core.wasm and build/kernel/memory.wasm.
-//   node tools/build-kernel.js [--dev] [--force] [core|memory …]
-// --dev compiles quickly (-O1). A kernel is skipped when the hash of all that it is made from has not changed.
+//   node tools/build-kernel.js [--dev] [--force] [--names=FOLDER] [core|memory …]
+// --dev compiles quickly (-O1). --names writes the same kernels, with the names of their functions, to FOLDER: for a profile.
+// A kernel is skipped when the hash of all that it is made from has not changed.
 
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -76,17 +77,18 @@ function compilerArguments(kernel, dev) {
   ]
 }
 
-async function compile(kernel, { dev, force }) {
+async function compile(kernel, { dev, force, names }) {
   if (!existsSync(join(root, kernel.entry))) throw new Error(`${kernel.entry} does not exist`)
-  const target = join(outputFolder, `${kernel.name}.wasm`)
-  const stamp = join(outputFolder, `${kernel.name}.sha256`)
-  const options = compilerArguments(kernel, dev)
+  const folder = names ?? outputFolder
+  const target = join(folder, `${kernel.name}.wasm`)
+  const stamp = join(folder, `${kernel.name}.sha256`)
+  const options = [...compilerArguments(kernel, dev), ...(names ? ['--debug'] : [])]
   const wanted = digest(sourcesOf(kernel.entry), options)
   if (!force && existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8').trim() === wanted) return
 
   const started = performance.now()
   const { default: asc } = await import('assemblyscript/asc')
-  const temporary = join(outputFolder, `${kernel.name}.${process.pid}.tmp.wasm`)
+  const temporary = join(folder, `${kernel.name}.${process.pid}.tmp.wasm`)
   const messages = []
   const { error } = await asc.main([...options, '--outFile', relative(root, temporary), '--baseDir', root], {
     stdout: { write: (text) => messages.push(text) },
@@ -117,17 +119,21 @@ async function main() {
   const flags = process.argv.slice(2)
   const dev = flags.includes('--dev')
   const force = flags.includes('--force')
+  const namesFlag = flags.find((flag) => flag.startsWith('--names='))
+  const namesFolder = namesFlag && resolve(namesFlag.slice('--names='.length))
   const names = flags.filter((flag) => !flag.startsWith('--'))
   const unknown = [
-    ...flags.filter((flag) => flag.startsWith('--') && flag !== '--dev' && flag !== '--force'),
+    ...flags.filter((flag) => flag.startsWith('--') && flag !== '--dev' && flag !== '--force' && flag !== namesFlag),
     ...names.filter((name) => !kernels.some((kernel) => kernel.name === name)),
   ]
   if (unknown.length)
-    throw new Error(`unknown argument ${unknown.join(' ')}; usage: ${basename(process.argv[1])} [--dev] [--force] [core|memory …]`)
-  mkdirSync(outputFolder, { recursive: true })
+    throw new Error(
+      `unknown argument ${unknown.join(' ')}; usage: ${basename(process.argv[1])} [--dev] [--force] [--names=FOLDER] [core|memory …]`,
+    )
+  mkdirSync(namesFolder ?? outputFolder, { recursive: true })
   process.chdir(root)
   for (const kernel of kernels) {
-    if (names.length === 0 || names.includes(kernel.name)) await compile(kernel, { dev, force })
+    if (names.length === 0 || names.includes(kernel.name)) await compile(kernel, { dev, force, names: namesFolder })
   }
 }
 
