@@ -2,7 +2,7 @@
 // machine hits all of them alike. Guests that wait at their prompt use next to no processor time.
 
 import type { GuestFiles, Peer, PeerName } from './peers/peer.js'
-import { RunningGuest } from './peers/running-guest.js'
+import { RunningGuest, type CommandResult, type Elapsed } from './peers/running-guest.js'
 import { geometricMean, median } from './statistics.js'
 import { setupCommands, type Group, type Workload } from './workloads.js'
 
@@ -32,6 +32,7 @@ export interface MeasureOptions {
   readonly workloads: readonly Workload[]
   readonly quick: boolean
   readonly samples: number
+  readonly clock: keyof Elapsed
   readonly progress: (text: string) => void
 }
 
@@ -55,7 +56,7 @@ export async function measure(options: MeasureOptions): Promise<Measurements> {
         for (const guest of rotated(guests, round)) {
           options.progress(`round ${round} of ${options.samples}: ${measurement.name} on ${guest.peer.label}`)
           if (workload.prepare) await guest.run(workload.prepare(measurement.size))
-          record(measurement, guest.peer.name, await guest.run(workload.command(measurement.size)))
+          record(measurement, guest.peer.name, options.clock, await guest.run(workload.command(measurement.size)))
         }
       }
       for (const guest of guests) {
@@ -80,7 +81,7 @@ async function bootAll(
     options.progress(`round ${round} of ${options.samples}: booting ${peer.label}`)
     const guest = await RunningGuest.boot(peer, files)
     guests.push(guest)
-    ;(boot.samples[peer.name] ??= []).push(guest.bootMs)
+    ;(boot.samples[peer.name] ??= []).push(guest.boot[options.clock])
     if (options.workloads.length > 0) for (const command of setupCommands) await guest.run(command)
   }
 }
@@ -96,8 +97,8 @@ function rotated<T>(list: readonly T[], round: number): readonly T[] {
   return [...list.slice(first), ...list.slice(0, first)]
 }
 
-function record(measurement: Measurement, peer: PeerName, { ms, output }: { readonly ms: number; readonly output: string }): void {
-  ;(measurement.samples[peer] ??= []).push(ms)
+function record(measurement: Measurement, peer: PeerName, clock: keyof Elapsed, { elapsed, output }: CommandResult): void {
+  ;(measurement.samples[peer] ??= []).push(elapsed[clock])
   measurement.outputs[peer] ??= output
   if (Object.values(measurement.outputs).some((other) => other !== output)) measurement.agree = false
 }

@@ -9,6 +9,7 @@ export interface Report {
   readonly when: string
   readonly quick: boolean
   readonly samples: number
+  readonly clock: 'wall' | 'processor'
   readonly machine: MachineDescription
   /** Load of the machine before and after; above 1 or so, others used it too. */
   readonly load: { readonly before: number; readonly after: number }
@@ -38,7 +39,7 @@ export function toJson(report: Report): string {
 }
 
 /** Rows of text; the first is the head. */
-export function tableOf({ peers, measurements: { list } }: Report): string[][] {
+export function tableOf({ peers, clock, measurements: { list } }: Report): string[][] {
   const pairs = ratioPairs.filter((pair) => pair.every((name) => peers.some((peer) => peer.name === name)))
   const label = (name: PeerName): string => peers.find((peer) => peer.name === name)!.label
   const ratio = (value: number | undefined): string => (value === undefined ? '' : `${value.toFixed(2)}×`)
@@ -55,7 +56,11 @@ export function tableOf({ peers, measurements: { list } }: Report): string[][] {
       ...peers.map(() => ''),
       ...pairs.map(([above, below]) => ratio(meanRatio(list, group, above, below))),
     ])
-  const head = ['median', ...peers.map((peer) => `${peer.label}, s`), ...pairs.map(([above, below]) => `${label(above)} / ${label(below)}`)]
+  const head = [
+    clock === 'processor' ? 'median, processor time' : 'median',
+    ...peers.map((peer) => `${peer.label}, s`),
+    ...pairs.map(([above, below]) => `${label(above)} / ${label(below)}`),
+  ]
   return [head, ...rows, ...means]
 }
 
@@ -89,11 +94,11 @@ export function warnings({ load, machine, measurements }: Report): string[] {
 }
 
 export function toMarkdown(report: Report): string {
-  const { machine, guest, peers, samples, when, quick } = report
+  const { machine, guest, peers, samples, clock, when, quick } = report
   const [head, ...rows] = tableOf(report)
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   return [
-    `Taken ${when}${quick ? ' with `--quick`' : ''}, median of ${samples}, on ${machine.processors} × ${machine.processor}` +
+    `Taken ${when}${quick ? ' with `--quick`' : ''}, median of ${samples}${clock === 'processor' ? ' of processor time' : ''}, on ${machine.processors} × ${machine.processor}` +
       `${machine.virtualised ? ' (in a virtual machine)' : ''}, ${machine.memoryGiB} GiB, ${machine.system}.`,
     `Peers: ${peers
       .map((peer) => peer.describe())

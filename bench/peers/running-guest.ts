@@ -1,7 +1,7 @@
 // A guest that runs in a child process, driven through its serial console: boot to the prompt, commands between markers, power off.
 
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { BenchError, type GuestFiles, type Peer } from './peer.js'
 
 /** A shell's prompt at the end of all output; busybox asks the terminal for its cursor behind it. */
@@ -10,26 +10,38 @@ const promptPattern = /[\w~/)\]][#$] (?:\x1b\[6n)?$/
 const waitMsMax = 900_000
 const outputCharactersMax = 1 << 20
 
+/** Milliseconds: by the wall clock, and of processor time that the peer's process took. */
+export interface Elapsed {
+  readonly wall: number
+  readonly processor: number
+}
+
 export interface CommandResult {
-  readonly ms: number
+  readonly elapsed: Elapsed
   /** What it printed, without carriage returns. */
   readonly output: string
 }
 
 interface Waiting {
-  readonly look: (output: string, now: number) => boolean
+  readonly look: (output: string, now: Elapsed) => boolean
   readonly resolve: () => void
   readonly reject: (error: Error) => void
   readonly what: string
 }
 
+/** No guest outlives us. */
+const running = new Set<ChildProcessWithoutNullStreams>()
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
+
 export class RunningGuest {
   /** From the start of the process to the shell's prompt. */
-  bootMs = 0
+  boot: Elapsed = { wall: 0, processor: 0 }
   // configuration
   readonly peer: Peer
   // connections
   private readonly child: ChildProcessWithoutNullStreams
+  private readonly started = performance.now()
   // state
   private output = ''
   private errors = ''
@@ -45,16 +57,17 @@ export class RunningGuest {
     this.child.stderr.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))
     this.child.stdin.on('error', () => undefined)
     this.child.on('error', (error) => this.end(error.message))
+    running.add(this.child)
+    this.child.on('close', () => running.delete(this.child))
     this.child.on('close', (code, signal) => this.end(signal ? `it was ended by ${signal}` : `it ended with code ${code}`))
   }
 
   static async boot(peer: Peer, files: GuestFiles): Promise<RunningGuest> {
-    const started = performance.now()
     const guest = new RunningGuest(peer, files)
     try {
       await guest.until('the prompt', (output, now) => {
         if (!promptPattern.test(output.slice(-80))) return false
-        guest.bootMs = now - started
+        guest.boot = now
         return true
       })
       // Kernel messages would stand between what the commands print.
@@ -72,8 +85,8 @@ export class RunningGuest {
     this.output = ''
     // The echo of what is typed has quotation marks inside the markers, so only the shell's output matches.
     this.child.stdin.write(`echo "<<"B${number}; { ${command}; }; echo "<<"E${number} $?\n`)
-    let begin: number | undefined
-    let end = 0
+    let begin: Elapsed | undefined
+    let end: Elapsed | undefined
     let match: RegExpExecArray | null = null
     const begun = `<<B${number}\r`
     const finished = new RegExp(`<<B${number}\\r*\\n([^]*)<<E${number} (\\d+)\\r`)
@@ -88,7 +101,11 @@ export class RunningGuest {
     const printed = text!.replaceAll('\r', '').trim()
     if (status !== '0') throw new BenchError(`${this.peer.label}: '${command}' failed with status ${status}: ${printed.slice(-200)}`)
     await this.until('the prompt', (output) => promptPattern.test(output.slice(-80)))
-    return { ms: end - begin!, output: printed }
+    return { elapsed: { wall: end!.wall - begin!.wall, processor: end!.processor - begin!.processor }, output: printed }
+  }
+
+  private now(): Elapsed {
+    return { wall: performance.now() - this.started, processor: processorMs(this.child.pid) }
   }
 
   /** Greatest resident size of the process so far, in MiB; undefined where the kernel does not say. */
@@ -124,12 +141,12 @@ export class RunningGuest {
       }
       this.waiting = { what, look, resolve: () => done(resolve), reject: (error) => done(() => reject(error)) }
       if (this.ended !== undefined) this.waiting.reject(this.failure(what, this.ended))
-      else if (look(this.output, performance.now())) this.waiting.resolve()
+      else if (look(this.output, this.now())) this.waiting.resolve()
     })
   }
 
   private take(chunk: Buffer): void {
-    const now = performance.now()
+    const now = this.now()
     this.output = (this.output + chunk.toString('latin1')).slice(-outputCharactersMax)
     if (this.waiting?.look(this.output, now)) this.waiting.resolve()
   }
@@ -142,5 +159,18 @@ export class RunningGuest {
   private failure(what: string, why: string): BenchError {
     const last = (this.output + this.errors).replaceAll('\r', '').trim().split('\n').slice(-6).join('\n  ')
     return new BenchError(`${this.peer.label} did not come to ${what}: ${why}. Its last words:\n  ${last}`)
+  }
+}
+
+/** Time on a processor of all threads of a process; 0 where the kernel does not say. */
+function processorMs(pid: number | undefined): number {
+  try {
+    const folder = `/proc/${pid}/task`
+    return readdirSync(folder).reduce(
+      (sum, thread) => sum + Number(readFileSync(`${folder}/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6,
+      0,
+    )
+  } catch {
+    return 0
   }
 }
