@@ -2,13 +2,13 @@
 
 import type { Attack } from './attack.js'
 import { alterPageTable } from './attempts/alter-page-table.js'
-import { foreignAsid, keylessAsid, reuseAsid, switchOff, unownedAsid } from './attempts/asids.js'
+import { foreignAsid, keylessAsid, reuseAsid, switchOff, takeAsid, unownedAsid } from './attempts/asids.js'
 import { dumpDram } from './attempts/dump-dram.js'
 import { firmwareWrites } from './attempts/firmware-writes.js'
-import { injectCode } from './attempts/inject-code.js'
+import { injectCode, jumpToShared } from './attempts/inject-code.js'
 import { denyService, dropInterrupts, injectInterrupts } from './attempts/interrupts.js'
 import { forgeMeasurement, launchOther } from './attempts/launch.js'
-import { lieInCpuid, tamperShared } from './attempts/lies.js'
+import { lieInCpuid, tamperShared, turnBackTime } from './attempts/lies.js'
 import { pageWalk } from './attempts/page-walk.js'
 import { readByDma, readMemory } from './attempts/read-memory.js'
 import { changeRegisters, readRegisters } from './attempts/registers.js'
@@ -37,6 +37,7 @@ export const catalogue: readonly Attack[] = [
   pageWalk,
   unownedAsid,
   keylessAsid,
+  takeAsid,
   reuseAsid,
   debugForbidden,
   debugAllowed,
@@ -48,8 +49,10 @@ export const catalogue: readonly Attack[] = [
   forgeMeasurement,
   readRegisters,
   changeRegisters,
+  jumpToShared,
   switchOff,
   lieInCpuid,
+  turnBackTime,
   injectInterrupts,
   denyService,
   dropInterrupts,

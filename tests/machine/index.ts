@@ -12,4 +12,5 @@ export {
   SECRET,
   SECRET_BITS,
   SECRET_BITS_COUNT,
+  watchmaker,
 } from './victims.js'

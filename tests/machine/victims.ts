@@ -110,6 +110,17 @@ export const asker: GuestImage = victimImage({
   },
 })
 
+/** Reports the low half of its time stamp counter. */
+export const watchmaker: GuestImage = victimImage({
+  name: 'reads the time',
+  write(a) {
+    a.label('round')
+    step(a)
+    a.readTsc()
+    report(a).jump('round')
+  },
+})
+
 /** Works through the bits of a secret: for each it stores the bit in one private page and touches one of two others. */
 export const chatterbox: GuestImage = victimImage({
   name: 'works by secret bits',

@@ -5,7 +5,7 @@ import { Assembler } from './assembler.js'
 
 const assembled = (build: (a: Assembler) => Assembler): string => toHex(build(new Assembler(0x1000)).assemble())
 
-// Expected bytes: GNU as 2.4x, `.intel_syntax noprefix`, with disp32 and rel32 forced.
+// Expected bytes: read back by GNU objdump 2.40 (-M intel).
 test('encodings', () => {
   assert.equal(
     assembled((a) => a.moveImmediate('r9', 0x1122334455667788n)),

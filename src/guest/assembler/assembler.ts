@@ -164,6 +164,10 @@ export class Assembler {
     return this.bytes(0x0f, 0xa2)
   }
 
+  readTsc(): this {
+    return this.bytes(0x0f, 0x31)
+  }
+
   writeMsr(): this {
     return this.bytes(0x0f, 0x30)
   }

@@ -5,7 +5,7 @@ import { SEV_ASID_MAX } from '../../../src/spec/svm/asid.js'
 import { VMEXIT_INVALID } from '../../../src/spec/svm/exit-codes.js'
 import { SEV_ENABLE, VMCB_ASID, VMCB_CR3, VMCB_EXITCODE, VMCB_NP_ENABLE } from '../../../src/spec/svm/vmcb.js'
 import type { Attack, Verdict } from '../attack.js'
-import { type Guest, places, publisher, reported, SECRET } from '../stage.js'
+import { type Guest, places, PUBLIC, publisher, reported, SECRET, type Stage } from '../stage.js'
 
 /** Lets `guest` go on in another ASID. */
 function goOnIn(guest: Guest, asid: number) {
@@ -84,6 +84,31 @@ export const switchOff: Attack = {
   },
 }
 
+/** The status of ACTIVATE. */
+function activation(stage: Stage, handle: number, asid: number): string {
+  try {
+    stage.machine.driver.activate(handle, asid)
+    return 'SUCCESS'
+  } catch (error) {
+    if (error instanceof SevError) return error.statusName
+    throw error
+  }
+}
+
+export const takeAsid: Attack = {
+  name: "Activate a guest of one's own in the victim's ASID",
+  layer: 'ASIDs',
+  powers: ['mailbox'],
+  outcome: { none: undefined, sev: { verdict: 'refused', says: 'ASID_OWNED' } },
+  why: 'An ASID has one guest until DEACTIVATE (55766, chapter 6, ACTIVATE).',
+  attempt(stage): Verdict {
+    const victim = stage.startVictim(publisher())
+    assert.equal(activation(stage, stage.machine.driver.launchStart(0), victim.vm.asid), 'ASID_OWNED')
+    assert.deepEqual(victim.published(), PUBLIC)
+    return 'refused'
+  },
+}
+
 export const reuseAsid: Attack = {
   name: "Reuse a dead VM's ASID without flushing caches",
   layer: 'ASIDs',
@@ -99,20 +124,11 @@ export const reuseAsid: Attack = {
     const { asid } = victim.vm
     driver.retire(victim.handle)
     const heir = driver.launchStart(0)
-    const refusal = (): string => {
-      try {
-        driver.activate(heir, asid)
-        return 'SUCCESS'
-      } catch (error) {
-        if (error instanceof SevError) return error.statusName
-        throw error
-      }
-    }
-    assert.equal(refusal(), 'WBINVD_REQUIRED')
+    assert.equal(activation(stage, heir, asid), 'WBINVD_REQUIRED')
     stage.flushCaches()
-    assert.equal(refusal(), 'DF_FLUSH_REQUIRED')
+    assert.equal(activation(stage, heir, asid), 'DF_FLUSH_REQUIRED')
     driver.flushAsids()
-    assert.equal(refusal(), 'SUCCESS')
+    assert.equal(activation(stage, heir, asid), 'SUCCESS')
     return 'refused'
   },
 }

@@ -4,7 +4,7 @@ import { ascii, equalBytes } from '../../../src/lib/bytes.js'
 import { VMEXIT_CPUID } from '../../../src/spec/svm/exit-codes.js'
 import { VMCB_EXITCODE } from '../../../src/spec/svm/vmcb.js'
 import type { Attack } from '../attack.js'
-import { asker, places, publisher } from '../stage.js'
+import { asker, places, publisher, watchmaker } from '../stage.js'
 
 const SEV_SUPPORTED = 2
 
@@ -31,6 +31,25 @@ export const lieInCpuid: Attack = {
       },
     })
     return reports[0] === lie ? 'succeeds' : 'detected'
+  },
+}
+
+export const turnBackTime: Attack = {
+  name: "Turn back the guest's clock",
+  layer: 'vCPU',
+  powers: ['vmcb'],
+  outcome: {
+    none: { verdict: 'succeeds', says: 'the time stamp counter runs backwards' },
+    sev: { verdict: 'succeeds', says: 'the time stamp counter runs backwards' },
+  },
+  why: 'TSC_OFFSET stands in the VMCB (APM vol. 2, 15.30.5); a TSC that the host cannot move came with SEV-SNP.',
+  attempt(stage) {
+    const victim = stage.startVictim(watchmaker)
+    const time = (): number => victim.step().reports[0]!
+    const [first, second] = [time(), time()]
+    assert.ok(second > first)
+    victim.vm.clock.writeTsc(0, 0)
+    return time() < first ? 'succeeds' : 'refused'
   },
 }
 
