@@ -13,10 +13,12 @@ export interface Measurement {
   readonly group: Group | 'boot'
   readonly about: string
   readonly size: number
-  /** Milliseconds, in the order of the rounds. */
+  /** Milliseconds by the chosen clock, in the order of the rounds. */
   readonly samples: Partial<Record<PeerName, number[]>>
   /** What each peer's guest printed; the same for all where the emulation is right. */
   readonly outputs: Partial<Record<PeerName, string>>
+  /** The same samples by both clocks. */
+  readonly elapsed: Partial<Record<PeerName, Elapsed[]>>
   agree: boolean
 }
 
@@ -44,6 +46,7 @@ export async function measure(options: MeasureOptions): Promise<Measurements> {
     size: 1,
     samples: {},
     outputs: {},
+    elapsed: {},
     agree: true,
   }
   const list = options.workloads.map((workload) => ({ workload, measurement: measurementOf(workload, options.quick) }))
@@ -81,14 +84,14 @@ async function bootAll(
     options.progress(`round ${round} of ${options.samples}: booting ${peer.label}`)
     const guest = await RunningGuest.boot(peer, files)
     guests.push(guest)
-    ;(boot.samples[peer.name] ??= []).push(guest.boot[options.clock])
+    record(boot, peer.name, options.clock, { elapsed: guest.boot, output: '' })
     if (options.workloads.length > 0) for (const command of setupCommands) await guest.run(command)
   }
 }
 
 function measurementOf(workload: Workload, quick: boolean): Measurement {
   const { name, group, about } = workload
-  return { name, group, about, size: quick ? workload.quickSize : workload.size, samples: {}, outputs: {}, agree: true }
+  return { name, group, about, size: quick ? workload.quickSize : workload.size, samples: {}, outputs: {}, elapsed: {}, agree: true }
 }
 
 /** Another peer goes first in each round. */
@@ -99,6 +102,7 @@ function rotated<T>(list: readonly T[], round: number): readonly T[] {
 
 function record(measurement: Measurement, peer: PeerName, clock: keyof Elapsed, { elapsed, output }: CommandResult): void {
   ;(measurement.samples[peer] ??= []).push(elapsed[clock])
+  ;(measurement.elapsed[peer] ??= []).push(elapsed)
   measurement.outputs[peer] ??= output
   if (Object.values(measurement.outputs).some((other) => other !== output)) measurement.agree = false
 }

@@ -1,7 +1,7 @@
 // `npm run bench`: cbit and QEMU's TCG side by side in one run. Benchmarks are no tests: nothing here fails for being slow.
 
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
 import { guestImage } from '../src/apps/cli/image/build.js'
 import { writeDocument } from './document.js'
@@ -58,7 +58,9 @@ async function main(flags: Flags): Promise<void> {
   const peers = peersOf(flags)
   const chosen = workloadsOf(flags)
   for (const peer of peers) peer.describe()
+  if (flags.json) prepareOutput(flags.json)
   const files = await guestFiles(flags)
+  const guest = { kernel: kernelName(files.kernel), append: files.append, memoryMiB: files.memoryMiB, sha256: hashes(files) }
   const samples = flags.samples ?? (flags.quick ? 1 : 5)
   const before = load()
   const clock = flags.processorTime ? 'processor' : 'wall'
@@ -70,7 +72,7 @@ async function main(flags: Flags): Promise<void> {
     clock,
     machine: describeMachine(),
     load: { before, after: load() },
-    guest: { kernel: kernelName(files.kernel), append: files.append, memoryMiB: files.memoryMiB, sha256: hashes(files) },
+    guest,
     peers,
     measurements,
     goals: goalsOf(measurements, files.memoryMiB),
@@ -107,16 +109,34 @@ async function guestFiles({ kernel, initrd, memory }: Flags): Promise<GuestFiles
   return { ...common, kernel: image.kernel, initrd: image.initrd }
 }
 
+/** A run takes long: a file that cannot be written is found before it. */
+function prepareOutput(file: string): void {
+  try {
+    closeSync(openSync(file, 'a'))
+  } catch (error) {
+    throw new BenchError(`cannot write ${file}: ${(error as Error).message}`)
+  }
+}
+
+function readFile(file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    throw new BenchError(`cannot read ${file}: ${(error as Error).message}`)
+  }
+}
+
 /** A bzImage says its version in clear: the offset of the text stands at 0x20e (Linux boot protocol, kernel_version). */
 function kernelName(file: string): string {
-  const bytes = readFileSync(file)
+  const bytes = readFile(file)
+  if (bytes.length < 0x400 || bytes.toString('latin1', 0x202, 0x206) !== 'HdrS') throw new BenchError(`${file} is no bzImage`)
   const offset = bytes.readUInt16LE(0x20e) + 0x200
   const end = bytes.indexOf(0, offset)
   return `Linux ${bytes.toString('latin1', offset, Math.min(end, offset + 200)).split(' ')[0]}`
 }
 
 function hashes({ kernel, initrd }: GuestFiles): Record<string, string> {
-  const hash = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex')
+  const hash = (file: string): string => createHash('sha256').update(readFile(file)).digest('hex')
   return { kernel: hash(kernel), initrd: hash(initrd) }
 }
 

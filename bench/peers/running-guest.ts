@@ -158,7 +158,7 @@ export class RunningGuest {
 
   private failure(what: string, why: string): BenchError {
     const last = (this.output + this.errors).replaceAll('\r', '').trim().split('\n').slice(-6).join('\n  ')
-    return new BenchError(`${this.peer.label} did not come to ${what}: ${why}. Its last words:\n  ${last}`)
+    return new BenchError(`${this.peer.label} did not come to ${what}: ${why}${last && `. Its last words:\n  ${last}`}`)
   }
 }
 
