@@ -28,8 +28,9 @@ function binary(family: number): Rule {
         l.load(op.OP_LD_Z8_BD + size, S.T1)
       }
     } else d = destination.class === 'fixed' ? S.RAX : l.register(destination.class === 'G' ? l.i.reg : l.i.rm, bytes)
-    if (source.class === 'I') l.e.emit(op.OP_ADDI8 + family * 4 + size, d, d, 0, 0, l.i.immediate)
-    else l.e.emit(op.OP_ADD8 + family * 4 + size, d, d, l.source(source, S.T2))
+    const to = writes ? d : 0
+    if (source.class === 'I') l.e.emit(op.OP_ADDI8 + family * 4 + size, to, d, 0, 0, l.i.immediate)
+    else l.e.emit(op.OP_ADD8 + family * 4 + size, to, d, l.source(source, S.T2))
     if (memory && writes) l.e.emit(op.OP_ST8_BD + size, S.T1, S.T0)
   }
 }
