@@ -24,6 +24,18 @@ export function isZero(bytes: Uint8Array): boolean {
   return true
 }
 
+/** The bytes in the opposite order: between little-endian and big-endian numbers. */
+export function reversedBytes(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from(bytes).reverse()
+}
+
+/** `bytes` at the start of a field of `length` bytes, zeros after. */
+export function zeroPadded(bytes: Uint8Array, length: number): Uint8Array {
+  const padded = new Uint8Array(length)
+  padded.set(bytes)
+  return padded
+}
+
 export function u32le(value: number): Uint8Array {
   return Uint8Array.of(value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24)
 }

@@ -3,7 +3,7 @@ import * as node from 'node:crypto'
 import { assert } from './assert.js'
 import { concatBytes, u32le } from './bytes.js'
 
-/** The only gateway to the platform's cryptography. All but `ecdsaSign` and `platformRandom` is a function of its arguments. */
+/** The only gateway to the platform's cryptography. All but `ecdsaSign`, `rsaGenerate` and `platformRandom` is a function of its arguments. */
 
 /** AES-128 over whole 16-byte blocks without chaining or padding (FIPS 197, SP 800-38A ECB); the key is set up once. */
 export interface BlockCipher128 {
@@ -45,6 +45,36 @@ export function aes128Ctr(key: Uint8Array, iv: Uint8Array, data: Uint8Array): Ui
   return node.createCipheriv('aes-128-ctr', key, iv).update(data)
 }
 
+const GCM_TAG_BYTES = 16
+
+/** AES-256-GCM (SP 800-38D): ciphertext and 16-byte tag. An IV must not be used twice with one key. */
+export function aes256GcmSeal(
+  key: Uint8Array,
+  iv: Uint8Array,
+  plaintext: Uint8Array,
+  aad: Uint8Array,
+): { ciphertext: Uint8Array; tag: Uint8Array } {
+  const cipher = node.createCipheriv('aes-256-gcm', key, iv).setAAD(aad)
+  const ciphertext = concatBytes(cipher.update(plaintext), cipher.final())
+  return { ciphertext, tag: plainBytes(cipher.getAuthTag()) }
+}
+
+/** The plaintext, or undefined where key, IV, ciphertext, tag or `aad` is not what was sealed. */
+export function aes256GcmOpen(
+  key: Uint8Array,
+  iv: Uint8Array,
+  sealed: { readonly ciphertext: Uint8Array; readonly tag: Uint8Array },
+  aad: Uint8Array,
+): Uint8Array | undefined {
+  assert(sealed.tag.length === GCM_TAG_BYTES, 'a shortened tag is not accepted')
+  const decipher = node.createDecipheriv('aes-256-gcm', key, iv).setAAD(aad).setAuthTag(sealed.tag)
+  try {
+    return concatBytes(decipher.update(sealed.ciphertext), decipher.final())
+  } catch {
+    return undefined
+  }
+}
+
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return digest('sha256', parts)
 }
@@ -71,6 +101,12 @@ export function sha256Stream(): StreamingHash {
     update: (part) => void hash.update(part),
     digest: () => plainBytes(hash.copy().digest()),
   }
+}
+
+export function hmacSha384(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  const mac = node.createHmac('sha384', key)
+  for (const part of parts) mac.update(part)
+  return plainBytes(mac.digest())
 }
 
 export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
@@ -168,6 +204,32 @@ export function rsaPssVerify(
   } catch {
     return false
   }
+}
+
+/** A private RSA key as PKCS #8 in DER; its public half as big-endian numbers. */
+export interface RsaKey {
+  readonly pkcs8: Uint8Array
+  readonly modulus: Uint8Array
+  readonly exponent: Uint8Array
+}
+
+/** Takes seconds for 4096 bits. */
+export function rsaGenerate(bits: 2048 | 4096): RsaKey {
+  const { privateKey } = node.generateKeyPairSync('rsa', { modulusLength: bits, publicExponent: 0x10001 })
+  return rsaImport(plainBytes(privateKey.export({ type: 'pkcs8', format: 'der' })))
+}
+
+export function rsaImport(pkcs8: Uint8Array): RsaKey {
+  const key = node.createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' })
+  const { n, e } = node.createPublicKey(key).export({ format: 'jwk' })
+  assert(n && e, 'the key is an RSA key')
+  return { pkcs8, modulus: plainBytes(Buffer.from(n, 'base64url')), exponent: plainBytes(Buffer.from(e, 'base64url')) }
+}
+
+/** The bare RSA private operation (RFC 8017, RSASP1) on a message of the modulus' length, for rsa-pss.ts. */
+export function rsaPrivateOperation({ pkcs8 }: RsaKey, message: Uint8Array): Uint8Array {
+  const key = node.createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' })
+  return plainBytes(node.privateEncrypt({ key, padding: node.constants.RSA_NO_PADDING }, message))
 }
 
 /** Bytes from the platform's random generator: for boards without a seed only. */

@@ -17,3 +17,7 @@ export function word64(value: number): Word64 {
 export function word64ToNumber(word: Word64): number {
   return word.hi * 0x1_0000_0000 + word.lo
 }
+
+export function isZero64({ lo, hi }: Word64): boolean {
+  return lo === 0 && hi === 0
+}

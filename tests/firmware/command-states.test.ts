@@ -1,86 +1,81 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { word64 } from '../../src/lib/word64.js'
-import { unsupportedCommands } from '../../src/silicon/secure-processor/index.js'
-import * as buffers from '../../src/spec/sev/command-buffers.js'
+import { commandTable, unsupportedCommands } from '../../src/silicon/secure-processor/index.js'
 import { SevCommand, type SevCommandName } from '../../src/spec/sev/command-ids.js'
 import { SevStatus, type SevStatusName, statusName } from '../../src/spec/sev/status.js'
-import { createPlatform, launchGuest, needsKernel, type Platform } from './firmware-platform.js'
+import { needsKernel } from './firmware-platform.js'
+import { columns, goodBuffer, sceneIn } from './good-buffers.js'
 
 // What document 55766 says of each command in each state, written down apart from the firmware's own table.
-// Columns: platform UNINIT; INIT; WORKING with the named guest in LUPDATE; LSECRET; RUNNING. The guest is active in ASID 1.
-const columns = ['UNINIT', 'INIT', 'LUPDATE', 'LSECRET', 'RUNNING'] as const
+// Columns: platform UNINIT; INIT; WORKING with the named guest in each of its states. The guest is active in ASID 1 and knows no SEV-ES.
 const ok: SevStatusName = 'SUCCESS'
 const platform: SevStatusName = 'INVALID_PLATFORM_STATE'
 const guest: SevStatusName = 'INVALID_GUEST_STATE'
+const always: readonly SevStatusName[] = columns.map(() => ok)
+/** UNINIT, INIT, and the same answer whatever the guest's state. */
+const platformRow = (uninit: SevStatusName, init: SevStatusName, working: SevStatusName): SevStatusName[] =>
+  columns.map((column) => (column === 'UNINIT' ? uninit : column === 'INIT' ? init : working))
+/** `answer` where the named guest is in one of `states`. */
+const guestRow = (states: string, answer: SevStatusName = ok): SevStatusName[] =>
+  columns.map((column) => (column === 'UNINIT' || column === 'INIT' ? platform : states.split(' ').includes(column) ? answer : guest))
+const HAS_MEMORY = 'LUPDATE LSECRET RUNNING SUPDATE RUPDATE'
+const EVERY = `${HAS_MEMORY} SENT`
 
 const expected: Partial<Record<SevCommandName, readonly SevStatusName[]>> = {
-  INIT: [ok, platform, platform, platform, platform],
-  SHUTDOWN: [ok, ok, ok, ok, ok],
-  PLATFORM_RESET: [ok, platform, platform, platform, platform],
-  PLATFORM_STATUS: [ok, ok, ok, ok, ok],
-  GET_ID: [ok, ok, ok, ok, ok],
-  DF_FLUSH: [platform, ok, ok, ok, ok],
-  NOP: [ok, ok, ok, ok, ok],
-  LAUNCH_START: [platform, ok, ok, ok, ok],
-  LAUNCH_UPDATE_DATA: [platform, platform, ok, guest, guest],
-  LAUNCH_MEASURE: [platform, platform, ok, guest, guest],
-  LAUNCH_FINISH: [platform, platform, guest, ok, guest],
-  ACTIVATE: [platform, platform, 'ACTIVE', 'ACTIVE', 'ACTIVE'],
-  DEACTIVATE: [platform, platform, ok, ok, ok],
-  DECOMMISSION: [platform, platform, 'ACTIVE', 'ACTIVE', 'ACTIVE'],
-  GUEST_STATUS: [platform, platform, ok, ok, ok],
-  DBG_DECRYPT: [platform, platform, ok, ok, ok],
-  DBG_ENCRYPT: [platform, platform, ok, ok, ok],
-}
-
-/** A buffer that is right in every respect but the state. */
-function goodBuffer(command: SevCommandName, handle: number): Uint8Array {
-  const [paddr, other] = [word64(0x4000), word64(0x5000)]
-  switch (command) {
-    case 'INIT':
-      return buffers.InitBuffer.encode({})
-    case 'PLATFORM_STATUS':
-      return buffers.PlatformStatusBuffer.encode({})
-    case 'GET_ID':
-      return buffers.GetIdBuffer.encode({ idPaddr: paddr, idLength: 64 })
-    case 'LAUNCH_START':
-      return buffers.LaunchStartBuffer.encode({})
-    case 'LAUNCH_UPDATE_DATA':
-      return buffers.LaunchUpdateDataBuffer.encode({ handle, paddr, length: 32 })
-    case 'LAUNCH_MEASURE':
-      return buffers.LaunchMeasureBuffer.encode({ handle, measurePaddr: paddr, measureLength: 48 })
-    case 'ACTIVATE':
-      return buffers.ActivateBuffer.encode({ handle, asid: 2 })
-    case 'GUEST_STATUS':
-      return buffers.GuestStatusBuffer.encode({ handle })
-    case 'DBG_DECRYPT':
-    case 'DBG_ENCRYPT':
-      return buffers.DebugBuffer.encode({ handle, srcPaddr: paddr, dstPaddr: other, length: 16 })
-    default:
-      return buffers.HandleBuffer.encode({ handle })
-  }
-}
-
-function platformIn(column: (typeof columns)[number]): { platform: Platform; handle: number } {
-  const made = createPlatform()
-  if (column === 'UNINIT') return { platform: made, handle: 1 }
-  made.driver.init()
-  return { platform: made, handle: column === 'INIT' ? 1 : launchGuest(made, 1, column) }
+  INIT: platformRow(ok, platform, platform),
+  INIT_EX: platformRow(ok, platform, platform),
+  SHUTDOWN: always,
+  PLATFORM_RESET: platformRow(ok, platform, platform),
+  PLATFORM_STATUS: always,
+  GET_ID: always,
+  PEK_GEN: platformRow(platform, ok, platform),
+  PEK_CSR: platformRow(platform, ok, platform),
+  // What lies in the buffers is no certificate.
+  PEK_CERT_IMPORT: platformRow(platform, 'INVALID_CERTIFICATE', platform),
+  PDH_GEN: platformRow(platform, ok, ok),
+  PDH_CERT_EXPORT: platformRow(platform, ok, ok),
+  DF_FLUSH: platformRow(platform, ok, ok),
+  NOP: always,
+  LAUNCH_START: platformRow(platform, ok, ok),
+  LAUNCH_UPDATE_DATA: guestRow('LUPDATE'),
+  LAUNCH_UPDATE_VMSA: guestRow('LUPDATE', 'POLICY_FAILURE'),
+  LAUNCH_MEASURE: guestRow('LUPDATE'),
+  LAUNCH_SECRET: guestRow('LSECRET'),
+  LAUNCH_FINISH: guestRow('LSECRET'),
+  ATTESTATION: guestRow('LSECRET RUNNING SUPDATE'),
+  ACTIVATE: guestRow(HAS_MEMORY, 'ACTIVE'),
+  ACTIVATE_EX: guestRow(HAS_MEMORY, 'ACTIVE'),
+  DEACTIVATE: guestRow(EVERY),
+  DECOMMISSION: guestRow(EVERY, 'ACTIVE'),
+  GUEST_STATUS: guestRow(EVERY),
+  COPY: guestRow(HAS_MEMORY),
+  SEND_START: guestRow('RUNNING'),
+  SEND_UPDATE_DATA: guestRow('SUPDATE'),
+  SEND_UPDATE_VMSA: guestRow('SUPDATE', 'POLICY_FAILURE'),
+  SEND_FINISH: guestRow('SUPDATE'),
+  SEND_CANCEL: guestRow('SUPDATE'),
+  RECEIVE_START: platformRow(platform, ok, ok),
+  RECEIVE_UPDATE_DATA: guestRow('RUPDATE'),
+  RECEIVE_UPDATE_VMSA: guestRow('RUPDATE', 'POLICY_FAILURE'),
+  RECEIVE_FINISH: guestRow('RUPDATE'),
+  DBG_DECRYPT: guestRow(HAS_MEMORY),
+  DBG_ENCRYPT: guestRow(HAS_MEMORY),
+  SWAP_OUT: guestRow(HAS_MEMORY),
+  SWAP_IN: guestRow(HAS_MEMORY),
 }
 
 for (const [name, row] of Object.entries(expected) as [SevCommandName, readonly SevStatusName[]][]) {
   test(`${name} in every state`, needsKernel, () => {
     for (const [i, column] of columns.entries()) {
-      const { platform: p, handle } = platformIn(column)
-      const { status } = p.driver.mailbox.issue(name, goodBuffer(name, handle))
+      const scene = sceneIn(column)
+      const { status } = scene.platform.driver.mailbox.issue(name, goodBuffer(scene, name))
       assert.equal(statusName(status), row[i], `${name} in ${column}`)
     }
   })
 }
 
 test('every other published command answers UNSUPPORTED and every other id INVALID_COMMAND', needsKernel, () => {
-  const { driver } = createPlatform()
+  const { driver } = sceneIn('UNINIT').platform
   const ids = new Map<number, string>(Object.entries(SevCommand).map(([name, id]) => [id, name]))
   for (let id = 0; id <= 0x7ff; id++) {
     const name = ids.get(id) as SevCommandName | undefined
@@ -92,28 +87,40 @@ test('every other published command answers UNSUPPORTED and every other id INVAL
 
 test('a guest command with a handle nobody has answers INVALID_GUEST', needsKernel, () => {
   for (const name of Object.keys(expected) as SevCommandName[]) {
-    const named = ['LAUNCH_', 'ACTIVATE', 'DEACT', 'DECOM', 'GUEST_', 'DBG_'].some((prefix) => name.startsWith(prefix))
-    if (!named || name === 'LAUNCH_START') continue
-    const { platform: p } = platformIn('LUPDATE')
+    if (!commandTable.get(SevCommand[name])?.guestStates) continue
+    const scene = sceneIn('LUPDATE')
     for (const handle of [0, 2, 0xffffffff]) {
-      assert.equal(p.driver.mailbox.issue(name, goodBuffer(name, handle)).status, SevStatus.INVALID_GUEST, `${name} of ${handle}`)
+      const { status } = scene.platform.driver.mailbox.issue(name, goodBuffer({ ...scene, handle }, name))
+      assert.equal(status, SevStatus.INVALID_GUEST, `${name} of ${handle}`)
     }
   }
 })
 
-test('reserved fields that are not zero, and buffers outside DRAM, are refused', needsKernel, () => {
-  const { platform: p, handle } = platformIn('LUPDATE')
-  const buffer = goodBuffer('LAUNCH_UPDATE_DATA', handle)
-  buffer[4] = 1
-  assert.equal(p.driver.mailbox.issue('LAUNCH_UPDATE_DATA', buffer).status, SevStatus.INVALID_PARAM)
-  for (const [low, high] of [
-    [p.host.dramBytes - 4, 0],
-    [0xffffffff, 0xffffffff],
-    [0, 1],
-  ] as const) {
-    p.host.mailbox.writeAddressLow(low)
-    p.host.mailbox.writeAddressHigh(high)
-    p.host.mailbox.writeCommand(SevCommand.GUEST_STATUS << 16)
-    assert.equal(p.host.mailbox.readResponse() & 0xffff, SevStatus.INVALID_ADDRESS)
+test('every reserved field of every buffer must be zero, and every buffer must lie in DRAM', needsKernel, () => {
+  for (const name of Object.keys(expected) as SevCommandName[]) {
+    const layout = commandTable.get(SevCommand[name])!.layout
+    if (!layout) continue
+    const row = expected[name]!
+    const column = columns.find((_, i) => !['INVALID_PLATFORM_STATE', 'INVALID_GUEST_STATE'].includes(row[i]!))!
+    const scene = sceneIn(column)
+    const { mailbox } = scene.platform.driver
+    for (const [field, { offset, bytes }] of Object.entries(layout.fields)) {
+      if (!field.startsWith('reserved_')) continue
+      for (let i = 0; i < bytes; i++) {
+        const buffer = goodBuffer(scene, name)
+        buffer[offset + i] = 0x80
+        assert.equal(mailbox.issue(name, buffer).status, SevStatus.INVALID_PARAM, `${name} ${field}+${i}`)
+      }
+    }
+    for (const [low, high] of [
+      [scene.platform.host.dramBytes - layout.bytes + 1, 0],
+      [0xffffffff, 0xffffffff],
+      [0, 1],
+    ] as const) {
+      scene.platform.host.mailbox.writeAddressLow(low)
+      scene.platform.host.mailbox.writeAddressHigh(high)
+      scene.platform.host.mailbox.writeCommand(SevCommand[name] << 16)
+      assert.equal(scene.platform.host.mailbox.readResponse() & 0xffff, SevStatus.INVALID_ADDRESS, name)
+    }
   }
 })

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { createBoard, Dram, seededEntropy } from '../../src/board/index.js'
-import { SevDriver } from '../../src/host/sev-driver/index.js'
+import { SevDriver, SevError } from '../../src/host/sev-driver/index.js'
 import type { HostCore, HostPort } from '../../src/silicon/doors/host.js'
 import { createLinearMemory, LLC_BYTES_MIN, MemoryController } from '../../src/silicon/memory/index.js'
 import { SecureProcessor } from '../../src/silicon/secure-processor/index.js'
+import type { Flash, Fuses } from '../../src/silicon/doors/board.js'
 import { fuseChip } from '../../src/vendor/index.js'
 
 const kernelFile = new URL('../../build/kernel/memory.wasm', import.meta.url)
@@ -14,18 +15,34 @@ const kernel = present ? readFileSync(kernelFile) : new Uint8Array()
 export const needsKernel = { skip: present ? false : 'build/kernel/memory.wasm is missing: npm run build:kernel' }
 
 export const DRAM_BYTES = 0x20_0000
-/** Two pages for the driver's buffers; tests use what lies below. */
-const SCRATCH_SPA = DRAM_BYTES - 0x2000
+/** Eight pages for the driver's buffers; tests use what lies below. */
+const SCRATCH_SPA = DRAM_BYTES - 0x8000
+
+export interface PlatformOptions {
+  readonly cores?: number
+  readonly seed?: number
+  readonly asidsMax?: number
+  readonly sevAsidMin?: number
+  readonly fuses?: Fuses
+  readonly flash?: Flash
+}
+
+/** Fusing signs with RSA: once a seed is enough. */
+const fused = new Map<number, Fuses>()
+function fusesOf(seed: number): Fuses {
+  const fuses = fused.get(seed) ?? fuseChip(seededEntropy(seed, 'fuses'))
+  fused.set(seed, fuses)
+  return fuses
+}
 
 /** A chip without cores that execute: memory controller, secure processor, board, and a host whose cores can only WBINVD. */
-export function createPlatform({ cores = 2, seed = 1, asidsMax = 15 } = {}) {
-  const fuses = fuseChip(seededEntropy(seed, 'fuses'))
-  const board = createBoard({ fuses, seed })
+export function createPlatform({ cores = 2, seed = 1, asidsMax = 15, sevAsidMin = 1, fuses = fusesOf(seed), flash }: PlatformOptions = {}) {
+  const board = { ...createBoard({ fuses, seed }), ...(flash ? { flash } : {}) }
   const linear = createLinearMemory(DRAM_BYTES, LLC_BYTES_MIN)
   const memory = new MemoryController({ kernel, linear, entropy: board.entropy })
   const dram = new Dram(linear.dram)
   memory.attachDram(dram)
-  const secureProcessor = new SecureProcessor({ ...board, fabric: memory, cores, asidsMax })
+  const secureProcessor = new SecureProcessor({ ...board, fabric: memory, cores, asidsMax, sevAsidMin })
   const wbinvd = (core: number): void => {
     memory.flush()
     secureProcessor.noteWbinvd(core)
@@ -50,11 +67,33 @@ export function createPlatform({ cores = 2, seed = 1, asidsMax = 15 } = {}) {
 
 export type Platform = ReturnType<typeof createPlatform>
 
-/** A guest launched as far as `state`, active in `asid`. */
-export function launchGuest({ driver }: Platform, asid: number, state: 'LUPDATE' | 'LSECRET' | 'RUNNING', policy = 0): number {
+export type LaunchState = 'LUPDATE' | 'LSECRET' | 'RUNNING' | 'SUPDATE' | 'SENT'
+
+/** A guest launched as far as `state`, active in `asid`. Guests are sent to their own platform. */
+export function launchGuest({ driver, fuses }: Platform, asid: number, state: LaunchState, policy = 0): number {
   const handle = driver.launchStart(policy)
   driver.activate(handle, asid)
-  if (state !== 'LUPDATE') driver.launchMeasure(handle)
-  if (state === 'RUNNING') driver.launchFinish(handle)
+  if (state === 'LUPDATE') return handle
+  driver.launchMeasure(handle)
+  if (state === 'LSECRET') return handle
+  driver.launchFinish(handle)
+  if (state === 'RUNNING') return handle
+  driver.transfer.sendStart(handle, driver.ownership.pdhCertExport(), vendorOf(fuses))
+  if (state === 'SENT') driver.transfer.sendFinish(handle)
   return handle
+}
+
+export function vendorOf({ certificates: { ask, ark } }: Fuses): { ask: Uint8Array; ark: Uint8Array } {
+  return { ask: ask!, ark: ark! }
+}
+
+/** Status name of what `act` does: SUCCESS, or that of the refusal. */
+export function statusOf(act: () => void): string {
+  try {
+    act()
+    return 'SUCCESS'
+  } catch (error) {
+    if (error instanceof SevError) return error.statusName
+    throw error
+  }
 }

@@ -1,3 +1,5 @@
-export { SevDriver } from './sev-driver.js'
+export { type OwnerSession, SevDriver } from './sev-driver.js'
 export { SevError } from './sev-error.js'
 export { type ScratchAllocator, SevMailbox } from './sev-mailbox.js'
+export type { PlatformCertificates } from './sev-ownership.js'
+export type { Packet, VendorCertificates } from './sev-transfer.js'

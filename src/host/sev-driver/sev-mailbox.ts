@@ -4,7 +4,7 @@ import type { HostPort } from '../../silicon/doors/host.js'
 
 /** Where the driver's command buffer and one page of data for the secure processor stand. Both are the driver's alone. */
 export interface ScratchAllocator {
-  /** System physical address of `bytes` (at most a page) of page-aligned memory. */
+  /** System physical address of `bytes` of page-aligned memory, in one piece. */
   allocate(bytes: number): number
 }
 

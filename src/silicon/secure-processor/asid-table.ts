@@ -18,12 +18,15 @@ interface AsidEntry {
 
 export class AsidTable {
   readonly asidsMax: number
+  private readonly sevAsidMin: number
   private readonly allCores: number
   private readonly entries: AsidEntry[] = []
 
-  constructor(asidsMax: number, cores: number) {
+  /** ASIDs below `sevAsidMin` are for guests with SEV-ES, the others for those without (APM vol. 3, CPUID 8000_001F EDX). */
+  constructor(asidsMax: number, cores: number, sevAsidMin = 1) {
     assert(cores >= 1 && cores <= 31, 'one bit per core fits a word')
     this.asidsMax = asidsMax
+    this.sevAsidMin = sevAsidMin
     this.allCores = 2 ** cores - 1
     for (let asid = 0; asid <= asidsMax; asid++) this.entries.push({ owner: 0, coresToWriteBack: 0, flushNeeded: false })
   }
@@ -50,9 +53,9 @@ export class AsidTable {
     return SevStatus.SUCCESS
   }
 
-  /** May `asid` be given to a guest? */
-  checkFree(asid: number): SevStatusCode {
-    if (asid === 0 || asid > this.asidsMax) return SevStatus.INVALID_ASID
+  /** May `asid` be given to a guest of this kind? */
+  checkFree(asid: number, encryptsState: boolean): SevStatusCode {
+    if (asid === 0 || asid > this.asidsMax || asid < this.sevAsidMin !== encryptsState) return SevStatus.INVALID_ASID
     const entry = this.entries[asid]
     assert(entry, 'the table has an entry for every ASID')
     if (entry.owner !== 0) return SevStatus.ASID_OWNED
@@ -61,8 +64,9 @@ export class AsidTable {
   }
 
   take(asid: number, handle: number): void {
-    assert(this.checkFree(asid) === SevStatus.SUCCESS, 'the ASID has been checked')
-    this.entries[asid]!.owner = handle
+    const entry = this.entries[asid]
+    assert(asid > 0 && entry && entry.owner === 0 && !entry.flushNeeded, 'the ASID has been checked')
+    entry.owner = handle
   }
 
   release(asid: number): void {

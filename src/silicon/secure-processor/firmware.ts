@@ -1,8 +1,14 @@
+import { assert } from '../../lib/assert.js'
+import type { PlatformStateName } from '../../spec/sev/states.js'
+import { SevStatus, type SevStatusCode } from '../../spec/sev/status.js'
 import type { Entropy, Flash, Fuses } from '../doors/board.js'
 import type { Fabric } from '../fabric.js'
-import type { PlatformStateName } from '../../spec/sev/states.js'
 import { AsidTable } from './asid-table.js'
+import { endorsementKey } from './endorsement.js'
 import type { GuestContext } from './guest-context.js'
+import { encodeIdentity, parseIdentity, type PlatformIdentity, selfOwnedIdentity } from './identity.js'
+import type { KeyPair } from './keys.js'
+import { type Medium, SealedStore } from './sealed-store.js'
 
 /**
  * What the firmware keeps between commands (document 55766, chapter 5, PCTX). Platform states:
@@ -20,7 +26,12 @@ export interface FirmwareOptions {
   readonly cores: number
   /** Highest ASID usable by encrypted guests (CPUID 8000_001F ECX). */
   readonly asidsMax?: number
+  /** Lowest ASID of guests without SEV-ES; those with it take the ones below (CPUID 8000_001F EDX). */
+  readonly sevAsidMin?: number
 }
+
+/** Build number of this firmware; with the API version it enters every launch measurement. */
+export const FIRMWARE_BUILD = 1
 
 /** EPYC of the Milan family. */
 export const ASIDS_MAX_DEFAULT = 509
@@ -37,18 +48,66 @@ export class Firmware {
   readonly entropy: Entropy
   readonly fuses: Fuses
   readonly flash: Flash
+  readonly cores: number
   // state
   state: PlatformStateName = 'UNINIT'
   readonly guests = new Map<number, GuestContext>()
   readonly asids: AsidTable
+  /** SEV-ES was asked for at INIT (PCTX.CONFIG). */
+  encryptedState = false
   private lastHandle = 0
+  private store: SealedStore | undefined
+  private held: PlatformIdentity | undefined
+  private endorsement: KeyPair | undefined
 
-  constructor({ fabric, entropy, fuses, flash, cores, asidsMax = ASIDS_MAX_DEFAULT }: FirmwareOptions) {
+  constructor({ fabric, entropy, fuses, flash, cores, asidsMax = ASIDS_MAX_DEFAULT, sevAsidMin = 1 }: FirmwareOptions) {
     this.fabric = fabric
     this.entropy = entropy
     this.fuses = fuses
     this.flash = flash
-    this.asids = new AsidTable(asidsMax, cores)
+    this.cores = cores
+    this.asids = new AsidTable(asidsMax, cores, sevAsidMin)
+  }
+
+  /** The chip endorsement key, derived from the fuses. */
+  get cek(): KeyPair {
+    return (this.endorsement ??= endorsementKey(this.fuses.chipSecret))
+  }
+
+  /** Who the platform is. Exists in INIT and WORKING. */
+  get identity(): PlatformIdentity {
+    assert(this.held, 'an initialised platform has an identity')
+    return this.held
+  }
+
+  /** Changes the identity, and the stored one with it. */
+  adopt(identity: PlatformIdentity): void {
+    assert(this.store, 'an initialised platform has a store')
+    this.store.save(encodeIdentity(identity))
+    this.held = identity
+  }
+
+  /**
+   * INIT and INIT_EX: finds the identity in `medium`, or makes a new one where that is erased. State that is not genuine is
+   * erased and answered with SECURE_DATA_INVALID; the next INIT then succeeds with a new identity, as Linux expects (sev-dev.c).
+   */
+  initialize(medium: Medium, encryptedState: boolean): SevStatusCode {
+    const random = (bytes: number): Uint8Array => this.random(bytes)
+    const store = new SealedStore(medium, this.fuses.chipSecret, random)
+    const loaded = store.load()
+    const found = loaded.kind === 'found' ? parseIdentity(loaded.content) : undefined
+    if (loaded.kind !== 'empty' && !found) {
+      store.erase()
+      return SevStatus.SECURE_DATA_INVALID
+    }
+
+    this.store = store
+    this.held = found
+    if (!found) this.adopt(selfOwnedIdentity(this.cek, random))
+    this.encryptedState = encryptedState
+    this.asids.reset()
+    this.state = 'INIT'
+    return SevStatus.SUCCESS
   }
 
   random(bytes: number): Uint8Array {
@@ -82,6 +141,9 @@ export class Firmware {
     }
     this.guests.clear()
     this.lastHandle = 0
+    this.store = undefined
+    this.held = undefined
+    this.encryptedState = false
     this.state = 'UNINIT'
   }
 }

@@ -17,6 +17,16 @@ export function region(fabric: Fabric, paddr: Word64, length: number): Region | 
   return fabric.contains(spa, length) ? { spa, length } : undefined
 }
 
+/** A copy of what the host put at `paddr`, or undefined where that is not all DRAM. The caller has bounded `length`. */
+export function hostBytes(fabric: Fabric, paddr: Word64, length: number): Uint8Array | undefined {
+  const at = region(fabric, paddr, length)
+  return at && fabric.read(at.spa, at.length, 0)
+}
+
+export function overlap(a: Region, b: Region): boolean {
+  return a.spa < b.spa + b.length && b.spa < a.spa + a.length
+}
+
 /** Reads `from` under `key`, a chunk at a time; each byte is read once. */
 export function eachChunk(fabric: Fabric, from: Region, key: number, visit: (content: Untrusted<Uint8Array>, done: number) => void): void {
   for (let done = 0; done < from.length; done += CHUNK_BYTES) {

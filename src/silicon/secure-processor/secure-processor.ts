@@ -35,10 +35,13 @@ export class SecureProcessor {
     this.firmware.asids.noteWbinvd(core)
   }
 
-  /** May cores run a guest in `asid`? Only a fully launched guest's (55766 chapter 6, ACTIVATE and LAUNCH_FINISH). */
+  /**
+   * May cores run a guest in `asid`? Only a fully launched or received one, which goes on running while it is being sent (55766 chapter 6).
+   * The cores do not know SEV-ES yet, so none whose policy asks for it.
+   */
   mayRun(asid: number): boolean {
     const guest = this.firmware.guests.get(this.firmware.asids.ownerOf(asid))
-    return guest?.state === 'RUNNING'
+    return guest !== undefined && !guest.encryptsState && (guest.state === 'RUNNING' || guest.state === 'SUPDATE')
   }
 
   private createMailbox(): Mailbox {

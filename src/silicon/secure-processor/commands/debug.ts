@@ -1,18 +1,14 @@
 import { DebugBuffer } from '../../../spec/sev/command-buffers.js'
 import { SevPolicy } from '../../../spec/sev/policy.js'
-import type { GuestStateName } from '../../../spec/sev/states.js'
 import { SevStatus, type SevStatusCode } from '../../../spec/sev/status.js'
 import { type Call, type Command, guestCommand } from '../command.js'
-import type { GuestContext } from '../guest-context.js'
+import { GUEST_HAS_MEMORY, type GuestContext } from '../guest-context.js'
 import { eachChunk, region } from '../regions.js'
 import { rawContent } from '../untrusted.js'
 
 type DebugCall = Call<typeof DebugBuffer.fields>
 
 const BLOCK_BYTES = 16
-
-/** States in which the guest has memory of its own under its key. */
-const STATES: readonly GuestStateName[] = ['LUPDATE', 'LSECRET', 'RUNNING', 'SUPDATE', 'RUPDATE']
 
 /** Moves bytes from one key's view to another's, where the guest's policy allows it. */
 function debugCopy({ firmware, buffer }: DebugCall, guest: GuestContext, from: 'guest' | 'host'): SevStatusCode {
@@ -30,9 +26,9 @@ function debugCopy({ firmware, buffer }: DebugCall, guest: GuestContext, from: '
 }
 
 /** 55766 chapter 7, DBG_DECRYPT: guest memory at SRC_PADDR, decrypted, to DST_PADDR. */
-const decrypt = guestCommand('DBG_DECRYPT', DebugBuffer, ['WORKING'], STATES, (call, guest) => debugCopy(call, guest, 'guest'))
+const decrypt = guestCommand('DBG_DECRYPT', DebugBuffer, ['WORKING'], GUEST_HAS_MEMORY, (call, guest) => debugCopy(call, guest, 'guest'))
 
 /** 55766 chapter 7, DBG_ENCRYPT: host memory at SRC_PADDR to guest memory at DST_PADDR. */
-const encrypt = guestCommand('DBG_ENCRYPT', DebugBuffer, ['WORKING'], STATES, (call, guest) => debugCopy(call, guest, 'host'))
+const encrypt = guestCommand('DBG_ENCRYPT', DebugBuffer, ['WORKING'], GUEST_HAS_MEMORY, (call, guest) => debugCopy(call, guest, 'host'))
 
 export const debugCommands: readonly Command[] = [decrypt, encrypt]
