@@ -47,10 +47,15 @@ export const hasOperand = (row: CompiledRow, kinds: string): boolean => row.oper
 export function operandSize(e: Encoding): number {
   const override = e.operandPrefix
   const rule = e.row.row.options.size64
-  if (e.mode === 'compatibility') return override ? 2 : 4
+  if (e.mode !== 'long') return (e.mode === 'segmented16') !== override ? 2 : 4
   if (rule === 'f64' || e.wide) return 8
   if (rule === 'd64') return override ? 2 : 8
   return override ? 2 : 4
+}
+
+export function addressBytes({ mode, addressPrefix }: Pick<Encoding, 'mode' | 'addressPrefix'>): number {
+  if (mode === 'long') return addressPrefix ? 4 : 8
+  return (mode === 'segmented16') !== addressPrefix ? 2 : 4
 }
 
 export function immediateBytes(e: Encoding, operand: Operand): number {
@@ -59,7 +64,7 @@ export function immediateBytes(e: Encoding, operand: Operand): number {
     case 'A':
       return size + 2
     case 'O':
-      return e.mode === 'long' ? (e.addressPrefix ? 4 : 8) : e.addressPrefix ? 2 : 4
+      return addressBytes(e)
     case 'I':
     case 'J':
       if (operand.size === 'b' || operand.size === 's') return 1
@@ -75,7 +80,7 @@ export function immediateBytes(e: Encoding, operand: Operand): number {
 
 /** A memory form; the caller gives its registers their values. `free`: registers that may be base or index. */
 export function chooseMemory(random: Random, mode: CodeMode, addressPrefix: boolean, free: readonly number[]): MemoryForm {
-  if (mode === 'compatibility' && addressPrefix) return chooseMemory16(random)
+  if (addressBytes({ mode, addressPrefix }) === 2) return chooseMemory16(random)
   const kind = random.below(mode === 'long' ? 6 : 5)
   const small = (random.u32() << 24) >> 24
   const displacement32 = random.oneIn(2) ? small : random.u32() | 0
@@ -113,7 +118,7 @@ function modrmBytes(e: Encoding): number[] {
   if (row.modrm >= 0) return [row.modrm]
   const reg = (row.reg >= 0 ? row.reg : e.reg & 7) << 3
   if (!memory) return [0xc0 | reg | (e.rm & 7)]
-  const sib = memory.rm === 4 && !(e.mode === 'compatibility' && e.addressPrefix) ? [memory.sib] : []
+  const sib = memory.rm === 4 && addressBytes(e) !== 2 ? [memory.sib] : []
   return [(memory.mod << 6) | reg | memory.rm, ...sib, ...bytesOf(BigInt.asUintN(64, BigInt(memory.displacement)), memory.displacementBytes)]
 }
 

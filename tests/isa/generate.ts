@@ -4,9 +4,9 @@ import { Decoder, DECODED } from '../../src/silicon/core/decode/decoder.js'
 import { Instruction } from '../../src/silicon/core/decode/instruction.js'
 import type { CompiledRow, OpcodeTable } from '../../src/silicon/core/decode/table.js'
 import { PREFIX_ANY } from '../../src/silicon/core/decode/table.js'
-import { chooseMemory, encode, hasOperand, immediateBytes, operandSize, type Encoding, type MemoryForm } from './encode.js'
+import { addressBytes, chooseMemory, encode, hasOperand, immediateBytes, operandSize, type Encoding, type MemoryForm } from './encode.js'
 import { Random } from './random.js'
-import { CODE, CODE_BYTES, DATA, DATA_BYTES, FX_MXCSR, FX_ST, FX_XMM, READ_ONLY, UNMAPPED, WINDOW, WINDOW_BYTES, type Case, type CodeMode } from './state.js'
+import { CODE, CODE_BYTES, DATA, DATA_BYTES, FX_MXCSR, FX_ST, FX_XMM, isSegmented, READ_ONLY, UNMAPPED, WINDOW, WINDOW_BYTES, type Case, type CodeMode } from './state.js'
 
 const MASK = (1n << 64n) - 1n
 const RAX = 0
@@ -56,14 +56,20 @@ class Draft {
 }
 
 const inWindow = (random: Random, align = 1): number => WINDOW + MARGIN + Math.floor(random.below(WINDOW_BYTES - 2 * MARGIN) / align) * align
-const inCode = (random: Random): bigint => BigInt(CODE + 0x100 + random.below(CODE_BYTES - 0x200))
+/** As the program names linear addresses of data and code. */
+const dataAddress = (mode: CodeMode, at: number): bigint => BigInt(isSegmented(mode) ? at - DATA : at)
+const inCode = (random: Random, mode: CodeMode): bigint => BigInt((isSegmented(mode) ? 0 : CODE) + 0x100 + random.below(CODE_BYTES - 0x200))
+/** The linear address behind the stack pointer. */
+const stackLinear = (mode: CodeMode, d: Draft): number => Number(BigInt.asUintN(32, d.gpr[RSP]!)) + (isSegmented(mode) ? DATA : 0)
 
 /** A linear address that now and then faults. */
-function target(random: Random, align: number): number {
+function target(random: Random, align: number, mode: CodeMode): number {
   if (!random.oneIn(40)) {
     const at = inWindow(random)
     return random.oneIn(20) ? at : Math.floor(at / align) * align
   }
+  // Beyond the limit of the data segments, on the edge of the one that expands down, across the end of 64 KiB.
+  if (isSegmented(mode)) return DATA + random.pick([0x23f0 + random.below(32), 0x1df8 + random.below(16), 0xfff0 + random.below(16)])
   return random.pick([UNMAPPED + random.below(64), READ_ONLY + random.below(64), DATA + DATA_BYTES - 1 - random.below(8), 0x123])
 }
 
@@ -122,13 +128,13 @@ function settleByMeaning(random: Random, e: Encoding, d: Draft): void {
   const { mnemonic } = row.row
   const upper = e.mode === 'long' && e.addressPrefix ? BigInt(random.u32()) << 32n : 0n
   const isStack = stackRules.has(rule) || stackMnemonics.has(mnemonic)
-  if (isStack || random.oneIn(2)) d.settle(RSP, BigInt(inWindow(random, random.oneIn(3) ? 1 : 8)))
-  if (rule === 'ENTER' || rule === 'LEAVE') d.settle(RBP, BigInt(inWindow(random)) + (random.oneIn(50) ? 0x100000n : 0n))
-  if (rule === 'RET') d.put(Number(d.gpr[RSP]), random.oneIn(8) ? random.integer() : inCode(random))
-  if (mnemonic === 'POPF') d.put(Number(d.gpr[RSP]), random.u64() & ~0x40100n)
+  if (isStack || random.oneIn(2)) d.settle(RSP, dataAddress(e.mode, random.oneIn(30) && isSegmented(e.mode) ? DATA + 0x23f8 + random.below(16) : inWindow(random, random.oneIn(3) ? 1 : 8)))
+  if (rule === 'ENTER' || rule === 'LEAVE') d.settle(RBP, dataAddress(e.mode, inWindow(random)) + (random.oneIn(50) ? 0x100000n : 0n))
+  if (rule === 'RET') d.put(stackLinear(e.mode, d), random.oneIn(8) ? random.integer() : inCode(random, e.mode))
+  if (mnemonic === 'POPF') d.put(stackLinear(e.mode, d), random.u64() & ~0x40100n)
   if (stringRules.has(rule)) {
-    d.settle(RSI, BigInt(target(random, 1)) | upper)
-    d.settle(RDI, BigInt(target(random, 1)) | upper)
+    d.settle(RSI, dataAddress(e.mode, target(random, 1, e.mode)) | upper)
+    d.settle(RDI, dataAddress(e.mode, target(random, 1, e.mode)) | upper)
     d.settle(RCX, BigInt(random.below(24)) | upper)
     if (random.oneIn(3)) d.rflags |= 0x400
     if (random.oneIn(2)) {
@@ -136,19 +142,24 @@ function settleByMeaning(random: Random, e: Encoding, d: Draft): void {
       d.settle(RAX, random.pick([0n, 0x01010101n, 0x0101010101010101n]))
     }
   }
-  if (rule === 'XLAT') d.settle(RBX, BigInt(inWindow(random)) - (d.gpr[RAX]! & 255n) - segmentBase(e, d))
-  if (/^MASKMOV/.test(mnemonic)) d.settle(RDI, BigInt(inWindow(random)) - segmentBase(e, d))
+  if (rule === 'XLAT') d.settle(RBX, dataAddress(e.mode, inWindow(random)) - (d.gpr[RAX]! & 255n) - segmentBase(e, d))
+  if (/^MASKMOV/.test(mnemonic)) d.settle(RDI, dataAddress(e.mode, inWindow(random)) - segmentBase(e, d))
   if (/^LOOP|^JCXZ/.test(mnemonic)) d.settle(RCX, random.pick([0n, 1n, 2n, 0x10000n, 0x100000000n, 0x100010000n, d.gpr[RCX]!]))
   if (/^X?SAVE|^XRSTOR|^XSAVE/.test(mnemonic)) {
     d.settle(RAX, BigInt(random.below(4)))
     d.settle(RDX, 0n)
   }
-  if (mnemonic === 'CLZERO') d.settle(RAX, BigInt(inWindow(random)))
+  if (mnemonic === 'CLZERO') d.settle(RAX, dataAddress(e.mode, inWindow(random)))
   if (/^I?DIV$/.test(mnemonic)) settleDividend(random, d)
 }
 
-const selectors = [0, 3, 0x10, 0x18, 0x23, 0x23, 0x2b, 0x2b, 0x2b, 0x28, 0x33, 0x33, 0x40, 0x1234, 0xffff, 7]
+const selectors = [7, 0xf, 0xf, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x0d, 0, 3, 0x10, 0x18, 0x23, 0x23, 0x2b, 0x2b, 0x2b, 0x28, 0x33, 0x33, 0x40, 0x1234, 0xffff, 7]
 const drawSelector = (random: Random): number => random.pick(selectors)
+/** Calls from segments of their own to 64-bit code are not made: the host pushes onto the flat stack. */
+const codeSelector = (random: Random, mode: CodeMode): number => {
+  const selector = drawSelector(random)
+  return selector === 0x33 && isSegmented(mode) ? 0x23 : selector
+}
 
 /** What far transfers and loads of segment registers find on the stack, at the memory operand or in the register. */
 function settleSelectors(random: Random, e: Encoding, d: Draft, at: number): void {
@@ -160,7 +171,7 @@ function settleSelectors(random: Random, e: Encoding, d: Draft, at: number): voi
       if (to >= 0 && to < WINDOW_BYTES) d.window[to] = Number((BigInt(value) >> BigInt(8 * i)) & 255n)
     }
   }
-  const sp = Number(BigInt.asUintN(32, d.gpr[RSP]!))
+  const sp = stackLinear(e.mode, d)
   if (mnemonic === 'POP' && hasFixed(e.row)) put(sp, drawSelector(random), size)
   if (/^(LES|LDS|LSS|LFS|LGS)$/.test(mnemonic)) put(at + size, drawSelector(random), 2)
   if (/^(LAR|LSL|VERR|VERW|ARPL|LLDT|LTR)$/.test(mnemonic) || hasOperand(e.row, 'S')) {
@@ -168,12 +179,12 @@ function settleSelectors(random: Random, e: Encoding, d: Draft, at: number): voi
     else d.gpr[e.rm] = (d.gpr[e.rm]! & ~0xffffn) | BigInt(drawSelector(random))
   }
   if (/^FF \/[35]/.test(encoding)) {
-    put(at, inCode(random), size)
-    put(at + size, drawSelector(random), 2)
+    put(at, inCode(random, e.mode), size)
+    put(at + size, codeSelector(random, e.mode), 2)
   }
   if (mnemonic !== 'RETF' && mnemonic !== 'IRET') return
-  const frame = [inCode(random), drawSelector(random)]
-  if (mnemonic === 'IRET') frame.push(random.u64() & 0xad5n, inWindow(random, 8), random.oneIn(4) ? drawSelector(random) : 0x2b)
+  const frame = [inCode(random, e.mode), drawSelector(random)]
+  if (mnemonic === 'IRET') frame.push(random.u64() & 0xad5n, dataAddress(e.mode, inWindow(random, 8)), random.oneIn(4) ? drawSelector(random) : 0x2b)
   frame.forEach((value, n) => put(sp + n * size, value, size))
 }
 
@@ -194,9 +205,19 @@ function aimByDisplacement(form: MemoryForm, rest: bigint): MemoryForm {
   return form.displacementBytes === 4 ? { ...form, displacement: Number(BigInt.asIntN(32, rest)) } : form
 }
 
+/** 16-bit forms: the base takes what is left; the upper halves of the registers do not matter. */
+function aim16(e: Encoding, d: Draft, form: MemoryForm, offset: bigint): MemoryForm {
+  const value = (r: number): bigint => (r < 0 ? 0n : d.gpr[r]!)
+  const taker = form.base >= 0 && !d.settled.has(form.base) ? form.base : form.index >= 0 && !d.settled.has(form.index) ? form.index : -1
+  if (taker < 0) return { ...form, displacement: Number(BigInt.asIntN(16, offset - value(form.base) - value(form.index))) }
+  const other = taker === form.base ? form.index : form.base
+  d.gpr[taker] = (d.gpr[taker]! & ~0xffffn) | BigInt.asUintN(16, offset - value(other) - BigInt(form.displacement))
+  return form
+}
+
 /** Gives the registers of the memory form such values that it points to `at`. */
 function aim(random: Random, e: Encoding, d: Draft, form: MemoryForm, at: bigint): MemoryForm {
-  const narrow = e.mode === 'compatibility' || e.addressPrefix
+  const narrow = addressBytes(e) !== 8
   if (form.ripRelative) {
     const next = BigInt(CODE + d.offset)
     const displacement = BigInt.asIntN(32, at - segmentBase(e, d) - next)
@@ -204,6 +225,7 @@ function aim(random: Random, e: Encoding, d: Draft, form: MemoryForm, at: bigint
   }
   const offset = at - segmentBase(e, d)
   if (e.mode === 'compatibility' && e.addressPrefix) return form
+  if (addressBytes(e) === 2) return aim16(e, d, form, offset)
   const scaled = form.index < 0 ? 0n : d.gpr[form.index]! << BigInt(form.scale)
   if (form.base < 0) {
     if (form.index < 0) return { ...form, displacement: Number(BigInt.asIntN(32, offset)) }
@@ -234,7 +256,7 @@ function drawEncoding(random: Random, row: CompiledRow, mode: CodeMode): Encodin
     addressPrefix: random.oneIn(long ? 10 : 8),
     lock: false,
     repeat: 0,
-    segment: random.oneIn(8) ? random.pick(long ? [0x64, 0x65, 0x26, 0x2e, 0x36, 0x3e] : [0x26, 0x36, 0x3e, 0x2e]) : 0,
+    segment: random.oneIn(8) ? random.pick(mode !== 'compatibility' ? [0x64, 0x65, 0x26, 0x2e, 0x36, 0x3e] : [0x26, 0x36, 0x3e, 0x2e]) : 0,
     wide: row.w >= 0 ? row.w === 1 : long && random.oneIn(3),
     rexAlways: random.oneIn(4),
     reg: random.below(registers),
@@ -246,10 +268,10 @@ function drawEncoding(random: Random, row: CompiledRow, mode: CodeMode): Encodin
   if (row.vex) e.operandPrefix = false
   if (!long && row.vex && e.wide) e.wide = false
   // Where an image of many bytes lies across the end of 64 KiB is not compared.
-  if (!long && /^F?X(SAVE|RSTOR)|^F(N?STENV|N?SAVE|LDENV|RSTOR)|^MASKMOV/.test(row.row.mnemonic)) e.addressPrefix = false
+  if (!long && /^F?X(SAVE|RSTOR)|^F(N?STENV|N?SAVE|LDENV|RSTOR)|^MASKMOV/.test(row.row.mnemonic)) e.addressPrefix = mode === 'segmented16'
   // Whether CS may be written is asked by the host only once something is to be written.
-  if (e.segment === 0x2e && /^(ARPL|MASKMOVQ|MOV Ev,Sw)/.test(`${row.row.mnemonic} ${row.row.operands}`)) e.segment = 0
-  if (isX87Store(row)) e.addressPrefix = false
+  if (!long && /^(ARPL|MASKMOVQ|MOV [EM][vw],Sw|F?X(SAVE|RSTOR))/.test(`${row.row.mnemonic} ${row.row.operands}`)) e.segment = 0
+  if (isX87Store(row) && mode === 'compatibility') e.addressPrefix = false
   if (options.rep && random.oneIn(2)) e.repeat = random.pick([0xf3, 0xf2])
   if (row.row.mnemonic === 'JMP' || row.row.mnemonic === 'CALL' || /^J|^LOOP|^RET/.test(row.row.mnemonic)) e.segment = 0
   return e
@@ -257,7 +279,7 @@ function drawEncoding(random: Random, row: CompiledRow, mode: CodeMode): Encodin
 
 /** Puts code addresses where an indirect branch will read them. */
 function aimBranch(random: Random, e: Encoding, d: Draft, at: number): void {
-  const to = random.oneIn(10) ? random.integer() : inCode(random)
+  const to = random.oneIn(10) ? random.integer() : inCode(random, e.mode)
   if (e.memory) d.put(at, to)
   else if (!d.settled.has(e.rm)) d.gpr[e.rm] = to
 }
@@ -269,9 +291,9 @@ function drawImmediates(random: Random, e: Encoding, d: Draft, codeLength: (n: n
     const n = immediateBytes(e, operand)
     let value = random.integer()
     if (operand.class === 'J') value = jumpDistance(random, n, codeLength(n))
-    else if (operand.class === 'A') value = (BigInt(drawSelector(random)) << BigInt(8 * (n - 2))) | (inCode(random) & (n === 4 ? 0xffffn : 0xffffffffn))
+    else if (operand.class === 'A') value = (BigInt(codeSelector(random, e.mode)) << BigInt(8 * (n - 2))) | (inCode(random, e.mode) & (n === 4 ? 0xffffn : 0xffffffffn))
     else if (e.row.row.mnemonic === 'INT') value = BigInt(random.pick([0, 1, 3, 4, 6, 13, 14, 0x20, 0x7f, 0x81, 0xff]))
-    else if (operand.class === 'O') value = BigInt(target(random, 1)) - segmentBase(e, d)
+    else if (operand.class === 'O') value = dataAddress(e.mode, target(random, 1, e.mode)) - segmentBase(e, d)
     else if (ruleOf(e.row) === 'ENTER') value = bytes.length === 0 ? BigInt(random.below(100)) : BigInt(random.oneIn(2) ? 0 : random.u32() & 0xff)
     else if (/^RET/.test(e.row.row.mnemonic)) value = BigInt(random.below(64))
     for (let i = 0; i < n; i++) bytes.push(Number((BigInt.asUintN(64, value) >> BigInt(8 * i)) & 255n))
@@ -297,15 +319,15 @@ function attempt(random: Random, row: CompiledRow, mode: CodeMode, check: (code:
   settleByMeaning(random, e, d)
   const wantsMemory = row.form === 0 || (row.form < 0 && row.hasModrm && row.modrm < 0 && hasOperand(row, 'EMWQ') && random.oneIn(2))
   const isBit = /^BT/.test(row.row.mnemonic) && hasOperand(row, 'G')
-  let at = isX87Store(row) ? inWindow(random) : target(random, alignment(row))
+  let at = isX87Store(row) || (isSegmented(mode) && row.operands.some((o) => o.class === 'M' && o.size === '')) ? inWindow(random, alignment(row)) : target(random, alignment(row), mode)
   if (wantsMemory) {
     const registers = mode === 'long' ? 16 : 8
-    const free = Array.from({ length: registers }, (_, r) => r).filter((r) => !d.settled.has(r) || r === RSP)
+    const free = Array.from({ length: registers }, (_, r) => r).filter((r) => !d.settled.has(r) || (r === RSP && !isX87Store(row)))
     e.memory = chooseMemory(random, mode, e.addressPrefix, free)
     if (isBit && e.reg !== e.memory.base && e.reg !== e.memory.index) d.gpr[e.reg] = BigInt.asUintN(64, BigInt(random.below(1600) - 800))
     else if (isBit) e.reg = e.memory.base
     if (/XSAVE|XRSTOR/.test(row.row.mnemonic)) at = WINDOW + 64 * random.below(4)
-    e.memory = aim(random, e, d, e.memory, BigInt(at))
+    e.memory = aim(random, e, d, e.memory, dataAddress(mode, at))
     e.lock = row.row.options.lock === true && random.oneIn(4)
   }
   settleSelectors(random, e, d, at)
@@ -351,7 +373,7 @@ export class Generator {
   }
 
   private decodesTo(row: CompiledRow, mode: CodeMode, code: Uint8Array): boolean {
-    const status = this.decoder.decode(code, 0, code.length, mode === 'long' ? 8 : 4, this.instruction)
+    const status = this.decoder.decode(code, 0, code.length, mode === 'long' ? 8 : mode === 'segmented16' ? 2 : 4, this.instruction)
     return status === DECODED && this.instruction.row === row && this.instruction.length === code.length
   }
 

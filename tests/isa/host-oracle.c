@@ -3,6 +3,7 @@
 // latest: the code area is full of it). Layout of both records: host-oracle.ts.
 
 #define _GNU_SOURCE
+#include <asm/ldt.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/ucontext.h>
 #include <ucontext.h>
@@ -48,7 +50,10 @@ struct output {
 // RAX RCX RDX RBX RSP RBP RSI RDI R8 …
 static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                               REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
-static const uint64_t code_and_stack[2] = {0x002b000000000033ul, 0x002b000000000023ul};
+#define LOCAL(n) ((n) * 8 + 7)
+// SS and CS by mode; ES, DS, FS, GS of the two modes with local segments.
+static const uint64_t code_and_stack[4] = {0x002b000000000033ul, 0x002b000000000023ul, (uint64_t)LOCAL(2) << 48 | LOCAL(0), (uint64_t)LOCAL(6) << 48 | LOCAL(4)};
+static const uint16_t data_selectors[4] = {LOCAL(1), LOCAL(1), LOCAL(3), LOCAL(5)};
 
 static struct input *inputs;
 static struct output *outputs;
@@ -61,12 +66,13 @@ static inline uint64_t read_fs(void) { uint64_t v; __asm__ volatile("rdfsbase %0
 static inline uint64_t read_gs(void) { uint64_t v; __asm__ volatile("rdgsbase %0" : "=r"(v)); return v; }
 static inline void write_fs(uint64_t v) { __asm__ volatile("wrfsbase %0" : : "r"(v)); }
 static inline void write_gs(uint64_t v) { __asm__ volatile("wrgsbase %0" : : "r"(v)); }
-static inline void flat_segments(void) {
-  __asm__ volatile("mov %0, %%ds\n mov %0, %%es\n mov %1, %%fs\n mov %1, %%gs" : : "r"(0x2b), "r"(0));
-}
 #define SELECTOR(name) ({ uint16_t v; __asm__ volatile("mov %%" name ", %0" : "=r"(v)); v; })
 
-static void collect(ucontext_t *uc, const uint16_t *data_selectors, uint64_t fs, uint64_t gs, int timeout) {
+static void load_selectors(uint16_t es, uint16_t ds, uint16_t fs, uint16_t gs) {
+  __asm__ volatile("mov %0, %%es\n mov %1, %%ds\n mov %2, %%fs\n mov %3, %%gs" : : "r"(es), "r"(ds), "r"(fs), "r"(gs));
+}
+
+static void collect(ucontext_t *uc, const uint16_t *selectors, uint64_t fs, uint64_t gs, int timeout) {
   struct output *o = &outputs[at];
   greg_t *g = uc->uc_mcontext.gregs;
   o->vector = timeout ? TIMEOUT : g[REG_TRAPNO];
@@ -75,7 +81,7 @@ static void collect(ucontext_t *uc, const uint16_t *data_selectors, uint64_t fs,
   for (int i = 0; i < 16; i++) o->gpr[i] = g[order[i]];
   o->rip = g[REG_RIP];
   o->rflags = g[REG_EFL];
-  memcpy(o->selectors, data_selectors, 16);
+  memcpy(o->selectors, selectors, 16);
   o->selectors[1] = g[REG_CSGSFS];
   o->selectors[2] = g[REG_CSGSFS] >> 48;
   o->fs = fs;
@@ -92,12 +98,16 @@ static void enter(ucontext_t *uc) {
   memset((void *)DATA, 0, DATA_BYTES);
   memcpy((void *)WINDOW, c->window, WINDOW_BYTES);
   for (int i = 0; i < 16; i++) g[order[i]] = c->gpr[i];
-  g[REG_RIP] = CODE + c->offset;
+  g[REG_RIP] = c->mode < 2 ? CODE + c->offset : c->offset;
   g[REG_EFL] = c->rflags | (c->flags & 1 ? 0x100 : 0);
   g[REG_CSGSFS] = code_and_stack[c->mode];
   memcpy(uc->uc_mcontext.fpregs, c->fx, 416);
   // The state components x87 and SSE are not in their initial state: XSTATE_BV of the XSAVE header behind the legacy area.
   *(uint64_t *)((uint8_t *)uc->uc_mcontext.fpregs + 512) |= 3;
+  if (c->mode >= 2) {
+    load_selectors(data_selectors[0], data_selectors[1], data_selectors[2], data_selectors[3]);
+    return;
+  }
   write_gs(c->gs);
   write_fs(c->fs);
 }
@@ -107,14 +117,14 @@ static void on_signal(int number, siginfo_t *info, void *context) {
   __asm__ volatile("pushfq\n andl $0xffdbbfff, (%%rsp)\n popfq" ::: "cc", "memory");
   uint64_t fs = read_fs(), gs = read_gs();
   const uint16_t selectors[8] = {SELECTOR("es"), 0, 0, SELECTOR("ds"), SELECTOR("fs"), SELECTOR("gs"), 0, 0};
-  flat_segments();
+  load_selectors(0x2b, 0x2b, 0, 0);
   write_fs(own_fs);
   write_gs(own_gs);
   (void)info;
   if (running) {
     if (number == SIGALRM && ticked != at) {
       ticked = at;
-      __asm__ volatile("mov %0, %%es\n mov %1, %%ds\n mov %2, %%fs\n mov %3, %%gs" : : "r"(selectors[0]), "r"(selectors[3]), "r"(selectors[4]), "r"(selectors[5]));
+      load_selectors(selectors[0], selectors[3], selectors[4], selectors[5]);
       write_gs(gs);
       write_fs(fs);
       return;
@@ -149,9 +159,29 @@ static void *read_all(size_t *bytes) {
   return p;
 }
 
+// localSegments of state.ts.
+static void local_segment(unsigned index, unsigned base, unsigned limit, int big, int contents, int read_only, int in_pages, int absent) {
+  struct user_desc d = {.entry_number = index, .base_addr = base, .limit = limit, .seg_32bit = big, .contents = contents,
+                        .read_exec_only = read_only, .limit_in_pages = in_pages, .seg_not_present = absent, .useable = 1};
+  // Without it the cases in those modes cannot be entered, and say so.
+  syscall(SYS_modify_ldt, 0x11, &d, sizeof d);
+}
+
+static void local_segments(void) {
+  local_segment(0, CODE, CODE_BYTES - 1, 0, 2, 0, 0, 0);
+  local_segment(1, DATA, 0x23ff, 0, 0, 0, 0, 0);
+  local_segment(2, DATA, 0x23ff, 0, 0, 0, 0, 0);
+  local_segment(3, DATA, 0x1dff, 0, 1, 0, 0, 0);
+  local_segment(4, CODE, CODE_BYTES - 1, 1, 2, 0, 0, 0);
+  local_segment(5, DATA, 3, 0, 0, 1, 1, 0);
+  local_segment(6, DATA, 0x23ff, 1, 0, 0, 0, 0);
+  local_segment(7, DATA, 0x23ff, 0, 0, 0, 0, 1);
+}
+
 int main(void) {
   size_t bytes;
   memset(area(CODE, CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC), 0xcc, CODE_BYTES);
+  local_segments();
   area(DATA, DATA_BYTES, PROT_READ | PROT_WRITE);
   (void)*(volatile char *)area(READ_ONLY, 0x1000, PROT_READ);
   memset((void *)DATA, 0, DATA_BYTES);
@@ -171,7 +201,8 @@ int main(void) {
   setitimer(ITIMER_REAL, &tick, 0);
   if (!sigsetjmp(finished, 1)) __asm__ volatile("int3");
   running = 0;
-  write_fs(own_fs);
+  tick.it_value.tv_usec = tick.it_interval.tv_usec = 0;
+  setitimer(ITIMER_REAL, &tick, 0);
   for (size_t done = 0, all = count * sizeof(struct output); done < all;) {
     ssize_t n = write(1, (char *)outputs + done, all - done);
     if (n <= 0) return 3;

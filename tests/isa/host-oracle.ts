@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CODE_MAX, FX_BYTES, WINDOW_BYTES, type Case, type Outcome } from './state.js'
+import { CODE_MAX, codeModes, FX_BYTES, WINDOW_BYTES, type Case, type Outcome } from './state.js'
 
 const INPUT_BYTES = 16 + 128 + 32 + CODE_MAX + FX_BYTES + WINDOW_BYTES
 const OUTPUT_BYTES = 16 + 128 + 32 + 16 + FX_BYTES + WINDOW_BYTES
@@ -18,7 +18,7 @@ function encode(cases: readonly Case[]): Uint8Array {
     const at = n * INPUT_BYTES
     view.setUint32(at, c.code.length, true)
     view.setUint32(at + 4, c.offset, true)
-    view.setUint32(at + 12, c.mode === 'long' ? 0 : 1, true)
+    view.setUint32(at + 12, codeModes.indexOf(c.mode), true)
     c.gpr.forEach((v, r) => view.setBigUint64(at + 16 + r * 8, v, true))
     view.setBigUint64(at + 144, BigInt(c.rflags), true)
     view.setBigUint64(at + 152, c.fs, true)

@@ -10,7 +10,10 @@ import { CoreKernel } from '../../src/silicon/core/core-kernel.js'
 import { opcodeTable } from '../../src/silicon/core/decode/opcodes.js'
 import * as S from '../../src/silicon/core/state/layout.js'
 import { createLinearMemory, MemoryController } from '../../src/silicon/memory/index.js'
-import { CODE, CODE_BYTES, DATA, DATA_BYTES, FX_ST, FX_XMM, READ_ONLY, WINDOW, WINDOW_BYTES, type Case, type Outcome } from './state.js'
+import {
+  CODE, CODE_BYTES, DATA, DATA_BYTES, FX_ST, FX_XMM, isSegmented, LOCAL_CODE16, LOCAL_CODE32, LOCAL_DATA, LOCAL_EXPAND_DOWN, LOCAL_READ_ONLY, LOCAL_STACK16,
+  LOCAL_STACK32, localSegments, localSelector, READ_ONLY, WINDOW, WINDOW_BYTES, type Case, type Outcome,
+} from './state.js'
 
 const MIB = 0x100000
 const DRAM_BYTES = 16 * MIB
@@ -26,6 +29,7 @@ const HIGH_PD = 0x6000
 const GDT = 0x8000
 const TSS = 0x9000
 const IDT = 0xa000
+const LDT = 0x7000
 const HANDLERS = 0xb000
 const STACK_TOP = 0xe000
 /** Where the linear addresses of state.ts stand in DRAM. */
@@ -153,6 +157,7 @@ export class Machine {
     this.putU64(GDT + 0x20, descriptor(0, 0xffffffff, 0xcfb))
     this.putU64(GDT + 0x28, descriptor(0, 0xffffffff, 0xcf3))
     this.putU64(GDT + 0x30, descriptor(0, 0xffffffff, 0xafb))
+    localSegments.forEach(({ base, limit, attributes }, n) => this.putU64(LDT + n * 8, descriptor(base, limit, attributes)))
     this.putU64(TSS + 4, SUPERVISOR + BigInt(STACK_TOP))
     // The I/O permission map lies beyond the limit: no port is permitted.
     this.memory.write(TSS + 0x66, Uint8Array.of(0x68, 0))
@@ -176,21 +181,38 @@ export class Machine {
     this.setU64(S.XCR0, 3n)
     this.segment(S.GDTR, { selector: 0, attributes: 0, limit: 0x4f }, SUPERVISOR + BigInt(GDT))
     this.segment(S.IDTR, { selector: 0, attributes: 0, limit: 0xfff }, SUPERVISOR + BigInt(IDT))
-    this.segment(S.LDTR, { selector: 0, attributes: 0, limit: 0 })
+    this.segment(S.LDTR, { selector: 0x50, attributes: 0x82, limit: localSegments.length * 8 - 1 }, SUPERVISOR + BigInt(LDT))
     this.segment(S.TR, { selector: 0x40, attributes: 0x8b, limit: 0x67 }, SUPERVISOR + BigInt(TSS))
   }
 
   /** Everything that decides how user code runs, but the general registers. */
   userMode(mode: Case['mode'], fs = 0n, gs = 0n): void {
-    const long = mode === 'long'
+    if (isSegmented(mode)) this.localSegments(mode === 'segmented32')
+    else this.flatSegments(mode === 'long', fs, gs)
+    this.setU32(S.CPL, 3)
+    for (const clear of [S.FAULT, S.HALTED, S.SHADOW, S.EVENTS, S.STEP_ARMED]) this.setU32(clear, 0)
+  }
+
+  private localSegments(big: boolean): void {
+    const load = (n: number, index: number): void => {
+      const { base, limit, attributes } = localSegments[index]!
+      this.segment(n, { selector: localSelector(index), attributes, limit }, BigInt(base))
+    }
+    load(S.CS, big ? LOCAL_CODE32 : LOCAL_CODE16)
+    load(S.SS, big ? LOCAL_STACK32 : LOCAL_STACK16)
+    load(S.DS, LOCAL_DATA)
+    load(S.ES, LOCAL_DATA)
+    load(S.FS, LOCAL_EXPAND_DOWN)
+    load(S.GS, LOCAL_READ_ONLY)
+  }
+
+  private flatSegments(long: boolean, fs: bigint, gs: bigint): void {
     this.segment(S.CS, { selector: long ? CODE64_USER : CODE32_USER, attributes: long ? 0xafb : 0xcfb, limit: 0xffffffff })
     this.segment(S.SS, userData)
     this.segment(S.DS, userData)
     this.segment(S.ES, userData)
     this.segment(S.FS, { selector: 0, attributes: 0, limit: 0 }, fs)
     this.segment(S.GS, { selector: 0, attributes: 0, limit: 0 }, gs)
-    this.setU32(S.CPL, 3)
-    for (const clear of [S.FAULT, S.HALTED, S.SHADOW, S.EVENTS, S.STEP_ARMED]) this.setU32(clear, 0)
   }
 
   setFlags(rflags: number): void {
@@ -256,7 +278,7 @@ export class Machine {
     c.gpr.forEach((v, r) => this.setU64(r * 8, v))
     this.setFlags(c.rflags)
     this.setExtended(c.fx)
-    this.setU64(S.PC, BigInt(CODE + c.offset))
+    this.setU64(S.PC, BigInt(isSegmented(c.mode) ? c.offset : CODE + c.offset))
     this.kernel.exports.update_mode(this.s)
   }
 

@@ -30,7 +30,14 @@ function faultsAnywhere(row: CompiledRow): boolean {
   return row.operands.some((o) => o.class === 'M' && (o.size === '' || o.size === 't')) || /^(MASKMOV|PUSHA|POPA|ENTER|IRET|RETF)/.test(row.row.mnemonic)
 }
 
-export function toleranceOf(row: CompiledRow): Tolerance {
+/** The processor writes the stack of a far CALL before it finds fault with the target. */
+const isFarCall = (row: CompiledRow): boolean => row.row.mnemonic === 'CALL' && row.row.semantics.kind === 'helper'
+
+export function toleranceOf(row: CompiledRow, mode: CodeMode): Tolerance {
+  return { ...rowTolerance(row), narrow: mode !== 'long', dirtyFault: isFarCall(row) }
+}
+
+function rowTolerance(row: CompiledRow): Tolerance {
   const { mnemonic, options } = row.row
   const flags = [...(options.undefinedFlags ?? '')].reduce((mask, letter) => mask | (flagBits[letter] ?? 0), 0)
   const faultPage = faultsAnywhere(row)

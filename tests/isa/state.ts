@@ -20,7 +20,42 @@ export const FX_XMM = 160
 /** What FXSAVE writes of registers: up to the end of XMM15. */
 export const FX_USED = 416
 
-export type CodeMode = 'long' | 'compatibility'
+/** 64-bit mode; compatibility mode with flat segments; the same with the segments of `localSegments`, code of 16 and of 32 bits. */
+export type CodeMode = 'long' | 'compatibility' | 'segmented16' | 'segmented32'
+export const codeModes: readonly CodeMode[] = ['long', 'compatibility', 'segmented16', 'segmented32']
+
+export const isSegmented = (mode: CodeMode): boolean => mode === 'segmented16' || mode === 'segmented32'
+
+export interface LocalSegment {
+  readonly base: number
+  readonly limit: number
+  /** VMCB form: type 3:0, S 4, DPL 6:5, P 7, AVL 8, L 9, D/B 10, G 11. */
+  readonly attributes: number
+}
+
+const DATA_LIMIT = 0x23ff
+/** The local descriptor table; selector = index * 8 + 7. The host's is the same (host-oracle.c). */
+export const localSegments: readonly LocalSegment[] = [
+  { base: CODE, limit: CODE_BYTES - 1, attributes: 0x1fb },
+  { base: DATA, limit: DATA_LIMIT, attributes: 0x1f3 },
+  { base: DATA, limit: DATA_LIMIT, attributes: 0x1f3 },
+  // expands down
+  { base: DATA, limit: 0x1dff, attributes: 0x1f7 },
+  { base: CODE, limit: CODE_BYTES - 1, attributes: 0x5fb },
+  // read-only, in pages
+  { base: DATA, limit: 0x3fff, attributes: 0x9f1 },
+  { base: DATA, limit: DATA_LIMIT, attributes: 0x5f3 },
+  // not present
+  { base: DATA, limit: DATA_LIMIT, attributes: 0x173 },
+]
+export const LOCAL_CODE16 = 0
+export const LOCAL_DATA = 1
+export const LOCAL_STACK16 = 2
+export const LOCAL_EXPAND_DOWN = 3
+export const LOCAL_CODE32 = 4
+export const LOCAL_READ_ONLY = 5
+export const LOCAL_STACK32 = 6
+export const localSelector = (index: number): number => index * 8 + 7
 
 export interface Case {
   readonly name: string

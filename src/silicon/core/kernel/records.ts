@@ -4,7 +4,7 @@ import { LINK_16 } from '../ir/ops'
 import { R_FAULT, R_JUMP } from '../ir/results'
 import { BUDGET, CR4, PC, RSP, XMM, XMM_STRIDE } from '../state/layout'
 import { push64, stop_at } from './access'
-import { linear } from './address'
+import { beyond_code_limit, linear } from './address'
 import { follow_link, jump_quickly } from './dispatch'
 import { faulted, GP, raise, raise_error, SS_FAULT } from './fault'
 import { load_bytes, read_hit, slow_load, store_bytes, write_hit } from './memory'
@@ -105,7 +105,12 @@ function refuse_target(s: usize, ip: usize, target: u64): bool {
 // @ts-ignore: decorator
 @inline
 export function jump_indirect(s: usize, ip: usize, target: u64): usize {
-  return bad_target(s, ip, target) ? 0 : transfer_to(s, ip, target)
+  if (bad_target(s, ip, target)) return 0
+  if (load<u8>(ip, 2) && beyond_code_limit(s, target)) {
+    raise_error(s, GP, 0)
+    return stop_at(s, ip)
+  }
+  return transfer_to(s, ip, target)
 }
 
 // @ts-ignore: decorator

@@ -14,7 +14,7 @@ import {
   H_PUSHA,
 } from '../ir/helper-ids'
 import { R_FAULT, R_JUMP, R_NEXT } from '../ir/results'
-import { in_long_mode, linear } from './address'
+import { beyond_code_limit, in_long_mode, linear } from './address'
 import { faulted, next_pc, raise_error, GP, rec_a, rec_b, rec_imm2, rec_imm16 } from './fault'
 import { get_sized, put_sized } from './integer'
 import { load16, load32, load64, probe_write, store16, store32, store64 } from './memory'
@@ -159,6 +159,7 @@ function leave(s: usize, rec: usize): u32 {
 function near_call(s: usize, rec: usize): u32 {
   const n = rec_b(rec)
   const target = get_sized(s, T1, size_number(n))
+  if (!in_long_mode(s) && beyond_code_limit(s, target)) return raise_error(s, GP, 0)
   const sp = load<u64>(s, RSP)
   const to = push_at(s, sp, n, next_pc(s, rec))
   if (faulted(s)) return R_FAULT
@@ -172,6 +173,7 @@ function near_return(s: usize, rec: usize): u32 {
   const sp = load<u64>(s, RSP)
   const target = pop_at(s, sp, n)
   if (faulted(s)) return R_FAULT
+  if (!in_long_mode(s) && beyond_code_limit(s, target)) return raise_error(s, GP, 0)
   if (in_long_mode(s) && n == 8 && (<i64>(target << 16) >> 16) != <i64>target && (<i64>(target << 7) >> 7) != <i64>target) return raise_error(s, GP, 0)
   set_stack_pointer(s, RSP, sp + n + <u64>(rec_imm2(rec) & 0xffff))
   store<u64>(s, target, PC)

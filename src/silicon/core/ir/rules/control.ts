@@ -56,9 +56,12 @@ const jumpIndirect: Rule = (l) => {
   const operand = l.i.row.operands[0]
   if (!operand) throw new Error('JMP without a target')
   const slot = l.source(operand, S.T1)
-  l.e.emit(op.OP_JMPI, 0, extended(l, slot), 0, l.e.instructions)
+  l.e.emit(op.OP_JMPI, limited(l) ? 1 : 0, extended(l, slot), 0, l.e.instructions)
   l.e.ended = true
 }
+
+/** Where RIP may lie beyond the limit of CS. */
+const limited = (l: Lowering): boolean => !l.long && (l.mode & S.MODE_FLAT) === 0
 
 /** Slot with a branch target of the operand size zero-extended to 64 bits. */
 function extended(l: Lowering, slot: number): number {
