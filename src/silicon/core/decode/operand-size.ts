@@ -3,7 +3,7 @@
 import type { Instruction } from './instruction.js'
 import type { Operand } from './table.js'
 
-/** Bytes behind a size letter of the operand notation, given the instruction; 1 where it says nothing. */
+/** Bytes behind a size letter of the operand notation, given the instruction; where it says nothing, what the row says. */
 export function operandBytes(i: Instruction, operand: Operand): number {
   switch (operand.class === 'fixed' ? fixedSize(operand.text) : operand.size) {
     case 'b':
@@ -26,7 +26,7 @@ export function operandBytes(i: Instruction, operand: Operand): number {
     case 'dq':
       return 16
     default:
-      return 1
+      return i.row.row.options.bytes?.[i.operandSize === 8 ? 2 : i.operandSize === 4 ? 1 : 0] ?? 1
   }
 }
 

@@ -77,6 +77,8 @@ export interface RowOptions {
   readonly namesBy?: 'address'
   /** The memory operand is only read, though it stands first, where a destination stands otherwise. */
   readonly reads?: boolean
+  /** Bytes of a memory operand whose notation has no size, with operand size 16, 32 and 64: the segment must hold them all. Absent: 1. */
+  readonly bytes?: readonly [word: number, double: number, quad: number]
   /** Privileged or otherwise not runnable in a user-mode oracle. */
   readonly system?: boolean
 }

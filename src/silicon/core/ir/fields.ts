@@ -130,7 +130,7 @@ const families: readonly (readonly [first: number, last: number, sizes: readonly
   [op.OP_CALLI, op.OP_CALLI, ANY, 'a:r8 c:count imm:number faults ends +0x20'],
   [op.OP_RET, op.OP_RET, ANY, 'c:count imm:number faults ends +0x20'],
   [op.OP_JMP, op.OP_JMP, ANY, 'c:count imm:delta imm2:link ends'],
-  [op.OP_JMPI, op.OP_JMPI, ANY, 'a:r8 c:count faults ends'],
+  [op.OP_JMPI, op.OP_JMPI, ANY, 'd:number a:r8 c:count faults ends'],
   [op.OP_NEXT, op.OP_NEXT, ANY, 'c:count imm:delta imm2:link ends'],
   [op.OP_JO, op.OP_JG, ANY, jump],
   [op.OP_CMPJ_B_8, op.OP_CMPJ_G_64, COMPARED, `a:r% b:r% flags ${jump}`],

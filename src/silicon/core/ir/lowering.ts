@@ -15,6 +15,9 @@ export type SizeNumber = number
 
 export const sizeNumber = (bytes: number): SizeNumber => (bytes === 8 ? 3 : bytes >> 1)
 
+/** Bytes that one OP_SEGMENT can check. */
+const SEGMENT_CHECK_MAX = 0x7f
+
 /** Linear address as base slot + (index slot << scale) + displacement. */
 export interface Address {
   base: number
@@ -125,7 +128,10 @@ export class Lowering {
   private legacyAddress(segment: number, bytes: number, write: boolean): Address {
     this.effective(S.T6)
     if (this.mode & S.MODE_FLAT && segment < S.FS && !(segment === S.CS && write)) return this.set(S.T6)
-    this.e.emit(op.OP_SEGMENT, S.T6, S.T6, segment, bytes | (write ? 0x80 : 0), -1, 0)
+    const writing = write ? 0x80 : 0
+    // Of images longer than field c can say, both ends are checked.
+    if (bytes > SEGMENT_CHECK_MAX) this.e.emit(op.OP_SEGMENT, S.T5, S.T6, segment, 1 | writing, -1, bytes - 1)
+    this.e.emit(op.OP_SEGMENT, S.T6, S.T6, segment, Math.min(bytes, SEGMENT_CHECK_MAX) | writing, -1, 0)
     return this.set(S.T6)
   }
 

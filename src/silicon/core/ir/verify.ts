@@ -12,7 +12,8 @@
  *  9. A temporary byte is read only after the same instruction has written it.
  * 10. Precise state: no record that may fault follows one of the same instruction that writes a register, the flags or memory. A store to an address that the
  *     instruction has loaded by LDW (which checks for the write) does not count as one that may fault.
- * 11. Outside 64-bit mode every address of an access has passed its segment: OP_SEGMENT, or a cut to 32 bits where segments are flat.
+ * 11. Outside 64-bit mode every address of an access has passed its segment: OP_SEGMENT, or a cut to 32 bits where segments are flat; JMPI checks the limit
+ *     of CS where there may be one.
  * 12. Limits: BLOCK_INSTRUCTIONS_MAX, offsets of 10 bits; blocks of MODE_SINGLE hold one instruction and link to nothing.
  *
  * Not checked: that the records mean what the instruction means (the ISA suite's part); what a helper reads besides T0, T1 and T2; that a helper itself checks
@@ -202,6 +203,9 @@ class Verifier {
         return
       case op.OP_CALLI:
         this.check(record.imm === block.length, 'CALLI returns elsewhere than behind the block')
+        return
+      case op.OP_JMPI:
+        this.check(record.d === (this.long || block.mode & S.MODE_FLAT ? 0 : 1), `limit of CS ${record.d ? '' : 'not '}checked`)
         return
       case op.OP_RAISE:
         this.check(record.d < VECTORS && record.a <= 1, `raises ${record.d}, error code ${record.a}`)

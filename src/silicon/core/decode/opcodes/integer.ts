@@ -177,7 +177,7 @@ const stackRows: readonly OpcodeRow[] = [
   row('61', 'POPA', '', helper(id.H_POPA), { ...not64, names: ['POPA', 'POPAD', ''] }),
   row('C8', 'ENTER', 'Iw,Ib', rule('ENTER'), stack),
   row('C9', 'LEAVE', '', rule('LEAVE'), stack),
-  row('62 /r mem', 'BOUND', 'Gv,M', helper(id.H_BOUND), not64),
+  row('62 /r mem', 'BOUND', 'Gv,M', helper(id.H_BOUND), { ...not64, bytes: [4, 8, 8] }),
 ]
 
 const rep = { rep: 'rep' } as const
@@ -228,7 +228,12 @@ const wideRows: readonly OpcodeRow[] = [
   row('0F B1 /r', 'CMPXCHG', 'Ev,Gv', helper(id.H_CMPXCHG), lock),
   row('0F C0 /r', 'XADD', 'Eb,Gb', helper(id.H_XADD), lock),
   row('0F C1 /r', 'XADD', 'Ev,Gv', helper(id.H_XADD), lock),
-  row('0F C7 /1 mem', 'CMPXCHG8B', 'M', helper(id.H_CMPXCHG_WIDE), { ...lock, feature: 'CX8', names: ['CMPXCHG8B', 'CMPXCHG8B', 'CMPXCHG16B'] }),
+  row('0F C7 /1 mem', 'CMPXCHG8B', 'M', helper(id.H_CMPXCHG_WIDE), {
+    ...lock,
+    feature: 'CX8',
+    bytes: [8, 8, 16],
+    names: ['CMPXCHG8B', 'CMPXCHG8B', 'CMPXCHG16B'],
+  }),
 ]
 
 const bmi1 = { feature: 'BMI1', undefinedFlags: 'AP' } as const

@@ -10,8 +10,15 @@ const stack: RowOptions = { ...system, size64: 'd64' }
 const legacyStack: RowOptions = { ...system, modes: 'i64' }
 const xsave: RowOptions = { feature: 'XSAVE' }
 const reads: RowOptions = { ...system, reads: true }
+/** A far pointer: offset and selector. */
+const pointer = { bytes: [4, 6, 10] } as const
+/** Limit and base of a descriptor table. */
+const table = { bytes: [6, 6, 6] } as const
 const register: RowOptions = { ...system, size64: 'f64' }
 const image = (name: string): Names => [name, name, `${name}64`]
+const fxsave = { bytes: [512, 512, 512] } as const
+/** The legacy region and the header. */
+const area = { bytes: [576, 576, 576] } as const
 
 const segmentRows: readonly OpcodeRow[] = [
   row('06', 'PUSH', 'ES', helper(id.H_PUSH_SEGMENT), legacyStack),
@@ -28,18 +35,18 @@ const segmentRows: readonly OpcodeRow[] = [
   row('8C /r reg', 'MOV', 'Rv,Sw', helper(id.H_MOV_FROM_SEGMENT), system),
   row('8C /r mem', 'MOV', 'Mw,Sw', helper(id.H_MOV_FROM_SEGMENT), system),
   row('8E /r', 'MOV', 'Sw,Ew', helperEnd(id.H_MOV_TO_SEGMENT), system),
-  row('C4 /r mem', 'LES', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 0), legacy),
-  row('C5 /r mem', 'LDS', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 3), legacy),
-  row('0F B2 /r mem', 'LSS', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 2), system),
-  row('0F B4 /r mem', 'LFS', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 4), system),
-  row('0F B5 /r mem', 'LGS', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 5), system),
+  row('C4 /r mem', 'LES', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 0), { ...legacy, ...pointer }),
+  row('C5 /r mem', 'LDS', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 3), { ...legacy, ...pointer }),
+  row('0F B2 /r mem', 'LSS', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 2), { ...system, ...pointer }),
+  row('0F B4 /r mem', 'LFS', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 4), { ...system, ...pointer }),
+  row('0F B5 /r mem', 'LGS', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 5), { ...system, ...pointer }),
 ]
 
 const transferRows: readonly OpcodeRow[] = [
   row('EA', 'JMP', 'Ap', helperEnd(id.H_JMP_FAR), legacy),
   row('9A', 'CALL', 'Ap', helperEnd(id.H_CALL_FAR), legacy),
-  row('FF /5 mem', 'JMP', 'M', helperEnd(id.H_JMP_FAR_MEMORY), reads),
-  row('FF /3 mem', 'CALL', 'M', helperEnd(id.H_CALL_FAR_MEMORY), reads),
+  row('FF /5 mem', 'JMP', 'M', helperEnd(id.H_JMP_FAR_MEMORY), { ...reads, ...pointer }),
+  row('FF /3 mem', 'CALL', 'M', helperEnd(id.H_CALL_FAR_MEMORY), { ...reads, ...pointer }),
   row('CA', 'RETF', 'Iw', helperEnd(id.H_RET_FAR), system),
   row('CB', 'RETF', '', helperEnd(id.H_RET_FAR), system),
   row('CF', 'IRET', '', helperEnd(id.H_IRET), { ...system, names: ['IRET', 'IRETD', 'IRETQ'] }),
@@ -78,10 +85,10 @@ const controlRows: readonly OpcodeRow[] = [
   row('0F 01 /6', 'LMSW', 'Ew', helperEnd(id.H_LMSW), reads),
   row('0F 01 /4 reg', 'SMSW', 'Rv', helper(id.H_SMSW), system),
   row('0F 01 /4 mem', 'SMSW', 'Mw', helper(id.H_SMSW), system),
-  row('0F 01 /2 mem', 'LGDT', 'M', helper(id.H_LGDT), reads),
-  row('0F 01 /3 mem', 'LIDT', 'M', helper(id.H_LIDT), reads),
-  row('0F 01 /0 mem', 'SGDT', 'M', helper(id.H_SGDT), system),
-  row('0F 01 /1 mem', 'SIDT', 'M', helper(id.H_SIDT), system),
+  row('0F 01 /2 mem', 'LGDT', 'M', helper(id.H_LGDT), { ...reads, ...table }),
+  row('0F 01 /3 mem', 'LIDT', 'M', helper(id.H_LIDT), { ...reads, ...table }),
+  row('0F 01 /0 mem', 'SGDT', 'M', helper(id.H_SGDT), { ...system, ...table }),
+  row('0F 01 /1 mem', 'SIDT', 'M', helper(id.H_SIDT), { ...system, ...table }),
   row('0F 00 /0 reg', 'SLDT', 'Rv', helper(id.H_SLDT), system),
   row('0F 00 /0 mem', 'SLDT', 'Mw', helper(id.H_SLDT), system),
   row('0F 00 /1 reg', 'STR', 'Rv', helper(id.H_STR), system),
@@ -137,14 +144,14 @@ const portRows: readonly OpcodeRow[] = [
 ]
 
 const stateRows: readonly OpcodeRow[] = [
-  row('NP 0F AE /0 mem', 'FXSAVE', 'M', helper(id.H_FXSAVE), { feature: 'SSE', names: image('FXSAVE') }),
-  row('NP 0F AE /1 mem', 'FXRSTOR', 'M', helper(id.H_FXRSTOR), { feature: 'SSE', reads: true, names: image('FXRSTOR') }),
-  row('NP 0F AE /4 mem', 'XSAVE', 'M', helper(id.H_XSAVE), { ...xsave, names: image('XSAVE') }),
-  row('NP 0F AE /5 mem', 'XRSTOR', 'M', helperEnd(id.H_XRSTOR), { ...xsave, reads: true, names: image('XRSTOR') }),
-  row('NP 0F AE /6 mem', 'XSAVEOPT', 'M', helper(id.H_XSAVEOPT), { ...xsave, names: image('XSAVEOPT') }),
-  row('NP 0F C7 /4 mem', 'XSAVEC', 'M', helper(id.H_XSAVEC), { ...xsave, names: image('XSAVEC') }),
-  row('NP 0F C7 /5 mem', 'XSAVES', 'M', helper(id.H_XSAVES), { ...system, ...xsave, names: image('XSAVES') }),
-  row('NP 0F C7 /3 mem', 'XRSTORS', 'M', helperEnd(id.H_XRSTORS), { ...system, ...xsave, reads: true, names: image('XRSTORS') }),
+  row('NP 0F AE /0 mem', 'FXSAVE', 'M', helper(id.H_FXSAVE), { feature: 'SSE', names: image('FXSAVE'), ...fxsave }),
+  row('NP 0F AE /1 mem', 'FXRSTOR', 'M', helper(id.H_FXRSTOR), { feature: 'SSE', reads: true, names: image('FXRSTOR'), ...fxsave }),
+  row('NP 0F AE /4 mem', 'XSAVE', 'M', helper(id.H_XSAVE), { ...xsave, names: image('XSAVE'), ...area }),
+  row('NP 0F AE /5 mem', 'XRSTOR', 'M', helperEnd(id.H_XRSTOR), { ...xsave, reads: true, names: image('XRSTOR'), ...area }),
+  row('NP 0F AE /6 mem', 'XSAVEOPT', 'M', helper(id.H_XSAVEOPT), { ...xsave, names: image('XSAVEOPT'), ...area }),
+  row('NP 0F C7 /4 mem', 'XSAVEC', 'M', helper(id.H_XSAVEC), { ...xsave, names: image('XSAVEC'), ...area }),
+  row('NP 0F C7 /5 mem', 'XSAVES', 'M', helper(id.H_XSAVES), { ...system, ...xsave, names: image('XSAVES'), ...area }),
+  row('NP 0F C7 /3 mem', 'XRSTORS', 'M', helperEnd(id.H_XRSTORS), { ...system, ...xsave, reads: true, names: image('XRSTORS'), ...area }),
 ]
 
 export const systemRows: readonly OpcodeRow[] = [

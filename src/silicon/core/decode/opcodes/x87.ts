@@ -1,10 +1,12 @@
 // x87: D8 … DF and WAIT (AMD64 APM vol. 3, appendix A, tables A-17 x87 opcodes; vol. 5). What is not listed raises #UD, as on the real chip;
 // the duplicate encodings in DC, DD, DE, DF D0… and D9 D8… are not documented by every manual but execute.
 
-import { type OpcodeRow, row, x87 } from '../row.js'
+import { type OpcodeRow, row, type RowOptions, x87 } from '../row.js'
 import * as id from '../../ir/x87-ids.js'
 
 const X87 = { feature: 'X87' } as const
+const environment = { bytes: [14, 28, 28] } as const
+const everything = { bytes: [94, 108, 108] } as const
 
 const arithmetic = ['ADD', 'MUL', 'COM', 'COMP', 'SUB', 'SUBR', 'DIV', 'DIVR'] as const
 
@@ -17,10 +19,10 @@ function registerRows(opcode: string, names: readonly string[], semantics: numbe
   return names.flatMap((name, n) => (name ? [row(`${opcode} /${n} reg`, name, operands, x87(semantics), X87)] : []))
 }
 
-const mem = (opcode: string, n: number, mnemonic: string, operand: string, semantics: number): OpcodeRow =>
-  row(`${opcode} /${n} mem`, mnemonic, operand, x87(semantics), X87)
-const load = (opcode: string, n: number, mnemonic: string, operand: string, semantics: number): OpcodeRow =>
-  row(`${opcode} /${n} mem`, mnemonic, operand, x87(semantics), { ...X87, reads: true })
+const mem = (opcode: string, n: number, mnemonic: string, operand: string, semantics: number, more: RowOptions = {}): OpcodeRow =>
+  row(`${opcode} /${n} mem`, mnemonic, operand, x87(semantics), { ...X87, ...more })
+const load = (opcode: string, n: number, mnemonic: string, operand: string, semantics: number, more: RowOptions = {}): OpcodeRow =>
+  row(`${opcode} /${n} mem`, mnemonic, operand, x87(semantics), { ...X87, reads: true, ...more })
 const reg = (opcode: string, n: number, mnemonic: string, semantics: number, operands = 'STi'): OpcodeRow =>
   row(`${opcode} /${n} reg`, mnemonic, operands, x87(semantics), X87)
 const one = (opcode: string, modrm: string, mnemonic: string, semantics: number, operands = ''): OpcodeRow =>
@@ -40,9 +42,9 @@ export const x87Rows: readonly OpcodeRow[] = [
   load('D9', 0, 'FLD', 'Md', id.X87_FLD_M32),
   mem('D9', 2, 'FST', 'Md', id.X87_FST_M32),
   mem('D9', 3, 'FSTP', 'Md', id.X87_FSTP_M32),
-  load('D9', 4, 'FLDENV', 'M', id.X87_FLDENV),
+  load('D9', 4, 'FLDENV', 'M', id.X87_FLDENV, environment),
   load('D9', 5, 'FLDCW', 'Mw', id.X87_FLDCW),
-  mem('D9', 6, 'FNSTENV', 'M', id.X87_FNSTENV),
+  mem('D9', 6, 'FNSTENV', 'M', id.X87_FNSTENV, environment),
   mem('D9', 7, 'FNSTCW', 'Mw', id.X87_FNSTCW),
   reg('D9', 0, 'FLD', id.X87_FLD_STI),
   reg('D9', 1, 'FXCH', id.X87_FXCH),
@@ -108,8 +110,8 @@ export const x87Rows: readonly OpcodeRow[] = [
   mem('DD', 1, 'FISTTP', 'Mq', id.X87_FISTTP_64),
   mem('DD', 2, 'FST', 'Mq', id.X87_FST_M64),
   mem('DD', 3, 'FSTP', 'Mq', id.X87_FSTP_M64),
-  load('DD', 4, 'FRSTOR', 'M', id.X87_FRSTOR),
-  mem('DD', 6, 'FNSAVE', 'M', id.X87_FNSAVE),
+  load('DD', 4, 'FRSTOR', 'M', id.X87_FRSTOR, everything),
+  mem('DD', 6, 'FNSAVE', 'M', id.X87_FNSAVE, everything),
   mem('DD', 7, 'FNSTSW', 'Mw', id.X87_FNSTSW),
   reg('DD', 0, 'FFREE', id.X87_FFREE),
   reg('DD', 1, 'FXCH', id.X87_FXCH),
