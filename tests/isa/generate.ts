@@ -206,7 +206,7 @@ function aimByDisplacement(form: MemoryForm, rest: bigint): MemoryForm {
 }
 
 /** 16-bit forms: the base takes what is left; the upper halves of the registers do not matter. */
-function aim16(e: Encoding, d: Draft, form: MemoryForm, offset: bigint): MemoryForm {
+function aim16(d: Draft, form: MemoryForm, offset: bigint): MemoryForm {
   const value = (r: number): bigint => (r < 0 ? 0n : d.gpr[r]!)
   const taker = form.base >= 0 && !d.settled.has(form.base) ? form.base : form.index >= 0 && !d.settled.has(form.index) ? form.index : -1
   if (taker < 0) return { ...form, displacement: Number(BigInt.asIntN(16, offset - value(form.base) - value(form.index))) }
@@ -225,7 +225,7 @@ function aim(random: Random, e: Encoding, d: Draft, form: MemoryForm, at: bigint
   }
   const offset = at - segmentBase(e, d)
   if (e.mode === 'compatibility' && e.addressPrefix) return form
-  if (addressBytes(e) === 2) return aim16(e, d, form, offset)
+  if (addressBytes(e) === 2) return aim16(d, form, offset)
   const scaled = form.index < 0 ? 0n : d.gpr[form.index]! << BigInt(form.scale)
   if (form.base < 0) {
     if (form.index < 0) return { ...form, displacement: Number(BigInt.asIntN(32, offset)) }

@@ -50,3 +50,24 @@ function rowTolerance(row: CompiledRow): Tolerance {
 
 /** The lowest byte of a significand. */
 const lastBits = (at: number): boolean => at >= FX_ST && at < FX_XMM && (at & 15) === 0
+
+/** Of these the host's CPU shows only that user code is refused; what they do is tested by hand. */
+const privileged =
+  /^(CLI|STI|HLT|INS?B?|OUTS?B?|CLTS|LMSW|LGDT|LIDT|LLDT|LTR|INVD|WBINVD|WBNOINVD|INVLPG|INVPCID|XSETBV|RDMSR|WRMSR|SWAPGS|SYSRET|SYSEXIT|CLAC|STAC|MONITOR|MWAIT|XSAVES|XRSTORS|RDPKRU|WRPKRU)$/
+
+export function refusedToUsers(row: CompiledRow): boolean {
+  return privileged.test(row.row.mnemonic) || row.operands.some((o) => o.class === 'C' || o.class === 'D')
+}
+
+/** Test files with cases written by hand, by mnemonic. */
+const byHand: readonly (readonly [RegExp, string])[] = [
+  [/^(CPUID|RDMSR|WRMSR|RDTSCP?|FXSAVE|FXRSTOR|XSAVE|XRSTOR|XSAVEC|XSAVES|XRSTORS|XSETBV|XGETBV|RDPKRU|WRPKRU|RDRAND|RDPID|CLZERO|CLAC|STAC)$/, 'system-state'],
+  [/^(INT|INT1|IRET|JMP|CALL|RETF|SYSCALL|SYSRET|SYSENTER|SYSEXIT|SWAPGS|POPF|PUSHF|STI|CLI|HLT|IN|OUT|INS|OUTS|INSB|OUTSB|LAR|LSL|VERR|VERW|ARPL|LTR|LLDT|LGDT|SGDT)$/, 'system'],
+  [/^(vm|stgi|clgi|skinit|invlpga)/, 'svm'],
+  [/^(INVLPG|INVPCID)$/, 'mmu'],
+]
+
+export function writtenByHand(row: CompiledRow): string | undefined {
+  if (row.operands.some((o) => o.class === 'C' || o.class === 'D')) return 'system'
+  return byHand.find(([pattern]) => pattern.test(row.row.mnemonic))?.[1]
+}
