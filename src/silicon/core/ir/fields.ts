@@ -44,7 +44,7 @@ function field(text: string, bytes: number): Field {
   return { kind: 'slot', reads: slot[1] !== 'w', writes: slot[1] !== 'r', bytes: size }
 }
 
-const names = ['d', 'a', 'b', 'c', 'imm', 'imm2'] as const
+type FieldName = 'd' | 'a' | 'b' | 'c' | 'imm' | 'imm2'
 
 /** `text`: words like `d:w%`, and `flags`, `faults`, `ends`, `extension`, `c<N`, `+OFFSET` (a register written besides). */
 function shape(text: string, bytes: number): Shape {
@@ -56,7 +56,7 @@ function shape(text: string, bytes: number): Shape {
   }
   const limit = words.find((word) => word.startsWith('c<'))
   if (limit) fields['c'] ??= number
-  const of = (name: (typeof names)[number]): Field => fields[name] ?? none
+  const of = (name: FieldName): Field => fields[name] ?? none
   return {
     d: of('d'),
     a: of('a'),
