@@ -16,7 +16,7 @@ export const needsKernel = { skip: present ? false : 'build/kernel/memory.wasm i
 
 export const DRAM_BYTES = 0x20_0000
 /** Eight pages for the driver's buffers; tests use what lies below. */
-const SCRATCH_SPA = DRAM_BYTES - 0x8000
+const SCRATCH_BYTES = 0x8000
 
 export interface PlatformOptions {
   readonly cores?: number
@@ -25,6 +25,7 @@ export interface PlatformOptions {
   readonly sevAsidMin?: number
   readonly fuses?: Fuses
   readonly flash?: Flash
+  readonly dramBytes?: number
 }
 
 /** Fusing signs with RSA: once a seed is enough. */
@@ -36,9 +37,17 @@ function fusesOf(seed: number): Fuses {
 }
 
 /** A chip without cores that execute: memory controller, secure processor, board, and a host whose cores can only WBINVD. */
-export function createPlatform({ cores = 2, seed = 1, asidsMax = 15, sevAsidMin = 1, fuses = fusesOf(seed), flash }: PlatformOptions = {}) {
+export function createPlatform({
+  cores = 2,
+  seed = 1,
+  asidsMax = 15,
+  sevAsidMin = 1,
+  fuses = fusesOf(seed),
+  flash,
+  dramBytes = DRAM_BYTES,
+}: PlatformOptions = {}) {
   const board = { ...createBoard({ fuses, seed }), ...(flash ? { flash } : {}) }
-  const linear = createLinearMemory(DRAM_BYTES, LLC_BYTES_MIN)
+  const linear = createLinearMemory(dramBytes, LLC_BYTES_MIN)
   const memory = new MemoryController({ kernel, linear, entropy: board.entropy })
   const dram = new Dram(linear.dram)
   memory.attachDram(dram)
@@ -48,13 +57,13 @@ export function createPlatform({ cores = 2, seed = 1, asidsMax = 15, sevAsidMin 
     secureProcessor.noteWbinvd(core)
   }
   const host: HostPort = {
-    dramBytes: DRAM_BYTES,
+    dramBytes,
     cores: Array.from({ length: cores }, (_, core) => ({ apicId: core, wbinvd: () => wbinvd(core) }) as unknown as HostCore),
     mailbox: secureProcessor.mailbox,
     read: (spa, length) => memory.read(spa, length, 0),
     write: (spa, bytes) => memory.write(spa, bytes, 0),
   }
-  let nextScratch = SCRATCH_SPA
+  let nextScratch = dramBytes - SCRATCH_BYTES
   const driver = new SevDriver(host, {
     allocate(bytes) {
       const spa = nextScratch
