@@ -68,6 +68,7 @@ function compilerArguments(kernel, dev) {
     'simd',
     '--uncheckedBehavior',
     'always',
+    '--exportTable',
     '--use',
     'abort=',
     // AS112 warns of every exported function with v128 operands, though only files of the same module import it.

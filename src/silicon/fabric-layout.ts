@@ -22,6 +22,8 @@ export const CODE_HASH_BASE = 0x900000
 export const CODE_FRAME_HEADS = 0xa00000
 /** Words of the code cache: allocation pointer and counters. Owned by the cores. */
 export const CODE_CACHE_WORDS = 0xe00000
+/** Table of translated regions (ir/ops.ts). Owned by the cores. */
+export const REGION_TABLE = 0xe10000
 /** Arena of cached IR blocks, owned by the cores. */
 export const CODE_ARENA_BASE = 0x1000000
 export const CODE_ARENA_END = 0x7000000

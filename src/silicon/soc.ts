@@ -24,6 +24,8 @@ export interface SocOptions {
   readonly cores?: number
   /** Compiled kernels: build/kernel/core.wasm and build/kernel/memory.wasm. */
   readonly kernels: { readonly core: Uint8Array; readonly memory: Uint8Array }
+  /** Compile hot code to WebAssembly (default), or interpret everything. */
+  readonly translate?: boolean
   /** Which AES serves the encryption engine. */
   readonly aes?: 'platform' | 'pure'
 }
@@ -73,6 +75,7 @@ export function createSoc(options: SocOptions): Soc {
       tscHost: () => board.clock.monotonicMs() * TSC_PER_MS,
     },
     opcodeTable(),
+    options.translate ?? true,
   )
   kernel.exports.code_cache_reset(count)
   const processor = new SecureProcessor({ ...board, fabric: memory, cores: count })

@@ -2,11 +2,12 @@
 
 import { assert } from '../../lib/assert.js'
 import type { FabricKernel } from '../fabric.js'
-import { FRAME_BYTES } from '../fabric-layout.js'
+import { CODE_CACHE_WORDS, FRAME_BYTES } from '../fabric-layout.js'
 import type { OpcodeTable } from './decode/table.js'
 import { BlockLowering, type LoweredBlock } from './ir/lower.js'
 import * as op from './ir/ops.js'
 import * as S from './state/layout.js'
+import { Translator, type TranslatorCounters } from './translate/translator.js'
 
 /** What the core asks of the platform around it. */
 export interface CorePlatform {
@@ -36,6 +37,8 @@ interface KernelExports {
   restore_extended(s: number, lo: number, hi: number): number
   update_mode(s: number): void
   fabric_sync(s: number): void
+  code_find(frame: number, offset: number, key: number, mode: number): number
+  readonly table: WebAssembly.Table
 }
 
 const FETCH_AHEAD = 16
@@ -44,6 +47,7 @@ export interface CodeCounters {
   /** Blocks lowered since the start. */
   readonly blocks: number
   readonly instructions: number
+  readonly translated: TranslatorCounters | undefined
 }
 
 export class CoreKernel {
@@ -53,10 +57,20 @@ export class CoreKernel {
   private readonly words: Int32Array
   private readonly lowering: BlockLowering
   private readonly crossing = new Uint8Array(2 * FETCH_AHEAD)
+  private readonly translator: Translator | undefined
+  private clears = 0
   private blocks = 0
   private instructions = 0
 
-  constructor(wasm: Uint8Array, memory: WebAssembly.Memory, fabric: FabricKernel, platform: CorePlatform, table: OpcodeTable) {
+  constructor(
+    wasm: Uint8Array,
+    memory: WebAssembly.Memory,
+    fabric: FabricKernel,
+    platform: CorePlatform,
+    table: OpcodeTable,
+    translate = false,
+    hotAfter = op.PROFILE_THRESHOLD,
+  ) {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
       env: { memory },
       fabric: { frame: fabric.frame },
@@ -67,20 +81,44 @@ export class CoreKernel {
     this.view = new DataView(memory.buffer)
     this.bytes = new Uint8Array(memory.buffer)
     this.words = new Int32Array(memory.buffer)
-    this.lowering = new BlockLowering(table)
+    this.lowering = new BlockLowering(table, translate ? hotAfter : 0)
+    if (translate) {
+      this.translator = new Translator({
+        words: this.words,
+        memory,
+        table: this.exports.table,
+        kernel: instance.exports,
+        hotAfter,
+        find: (frame, offset, key, mode) => this.exports.code_find(frame, offset, key, mode),
+      })
+    }
   }
 
   get counters(): CodeCounters {
-    return { blocks: this.blocks, instructions: this.instructions }
+    return { blocks: this.blocks, instructions: this.instructions, translated: this.translator?.counters }
   }
 
   /** Runs core `s` until something other than missing code stops it. Returns EXIT_*. */
   run(s: number): number {
     for (;;) {
       const reason = this.exports.run(s)
-      if (reason !== S.EXIT_CODE) return reason
-      this.makeBlock(s)
+      if (reason === S.EXIT_CODE) this.makeBlock(s)
+      else if (reason === S.EXIT_HOT) this.translateAt(this.word(s + S.EXIT_INFO))
+      else return reason
     }
+  }
+
+  /** Translates the region of a hot block, unless the cache has been cleared under it. */
+  private translateAt(block: number): void {
+    this.noteClears()
+    this.translator?.translate(block)
+  }
+
+  private noteClears(): void {
+    const clears = this.word(CODE_CACHE_WORDS + op.CODE_CLEARS)
+    if (clears === this.clears) return
+    this.clears = clears
+    this.translator?.cleared()
   }
 
   private word(address: number): number {
@@ -115,6 +153,7 @@ export class CoreKernel {
     const mode = this.word(s + S.CODE_MODE)
     const key = this.word(s + S.CODE_KEY)
     const address = this.exports.code_reserve(bytes) >>> 0
+    this.noteClears()
     const header = address >> 2
     this.words.fill(0, header, header + op.BLOCK_HEADER_BYTES / 4)
     this.words[header + op.BLOCK_COUNT / 4] = block.instructions

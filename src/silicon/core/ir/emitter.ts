@@ -24,6 +24,7 @@ export class Emitter {
     this.instructions = 0
     this.offset = 0
     this.ended = false
+    this.x = 0
   }
 
   /** Begins the next instruction, at `offset` bytes into the block. */

@@ -35,7 +35,11 @@ export class BlockLowering {
   /** The rule of each row, found once. */
   private readonly ruleOf = new Map<CompiledRow, (l: Lowering) => void>()
 
-  constructor(table: OpcodeTable) {
+  /** `hotAfter`: executions after which a block of 64-bit mode is offered to the translator; 0 = never. */
+  constructor(
+    table: OpcodeTable,
+    private readonly hotAfter = 0,
+  ) {
     this.decoder = new Decoder(table)
     for (const row of table.rows) this.ruleOf.set(row, ruleFor(row))
   }
@@ -51,6 +55,7 @@ export class BlockLowering {
     this.lowering.mode = mode
     const single = (mode & S.MODE_SINGLE) !== 0
     let offset = 0
+    if (this.hotAfter > 0 && !single && this.lowering.long) e.emit(op.OP_PROFILE, 0, 0, 0, 0, this.hotAfter)
     while (!e.ended) {
       const status = this.decoder.decode(code, at + offset, end, size, this.instruction)
       if (status === NEEDS_MORE) {

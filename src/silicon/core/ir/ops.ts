@@ -259,7 +259,7 @@ export const OP_CALLI = 213
 /** Pops RIP, adds imm to RSP. */
 export const OP_RET = 214
 export const OP_JMP = 215
-/** Jumps to the offset at a. */
+/** Jumps to the offset at a; d = 1: which is checked against the limit of CS. */
 export const OP_JMPI = 216
 /** Falls through: the same as JMP, for the end of a block that is none of control flow. */
 export const OP_NEXT = 217
@@ -425,7 +425,15 @@ export const OP_VMOV = 354
 /** xmm d = 16 bytes at a + imm; c = 1: aligned. */
 export const OP_VLD_BD = 355
 export const OP_VST_BD = 356
-export const OP_COUNT = 357
+
+// ---- at the head of a block that the translator may take
+/** Counts imm down; at zero leaves with EXIT_HOT. */
+export const OP_PROFILE = 357
+/** The block is entry imm2 of translated region imm (REGION_TABLE); falls through to interpretation where that cannot run now. */
+export const OP_REGION = 358
+export const OP_COUNT = 359
+/** Executions of a block before it is offered to the translator. */
+export const PROFILE_THRESHOLD = 1000
 
 // ---- header of a block, u32 fields
 export const BLOCK_VALID = 0
@@ -446,8 +454,10 @@ export const BLOCK_END = 32
 export const BLOCK_NEXT_HASH = 36
 export const BLOCK_NEXT_IN_FRAME = 40
 export const BLOCK_NEXT_IN_FRAME2 = 44
-export const BLOCK_FIRST_RECORD = 48
-export const BLOCK_HEADER_BYTES = 48
+/** Number of the region that has translated this block, or 0. */
+export const BLOCK_REGION = 48
+export const BLOCK_FIRST_RECORD = 64
+export const BLOCK_HEADER_BYTES = 64
 export const BLOCK_NO_FRAME = 0xffffffff
 
 /** Limits of a block: x has 6 bits for the index and 10 for the pc offset. */
@@ -465,3 +475,13 @@ export const CODE_ARENA_POINTER = 0
 export const CODE_CORES = 4
 export const CODE_BLOCKS_DROPPED = 8
 export const CODE_CLEARS = 12
+/** Instructions that translated code ran (u64). */
+export const CODE_TRANSLATED = 16
+/** Nonzero: a block that belongs to a region has been dropped since the running region was entered. */
+export const CODE_STALE = 24
+/** Entries in use in REGION_TABLE. */
+export const CODE_REGIONS = 28
+
+// ---- table of regions at REGION_TABLE: 8 bytes each: function table index u32 (0 = not to be entered), instructions that one pass may take u32
+export const REGION_ENTRY_BYTES = 8
+export const REGIONS_MAX = 8192

@@ -18,14 +18,17 @@ import {
   BLOCK_NEXT_IN_FRAME2,
   BLOCK_NO_FRAME,
   BLOCK_OFFSET,
+  BLOCK_REGION,
   BLOCK_VALID,
   CODE_ARENA_POINTER,
   CODE_BLOCKS_DROPPED,
   CODE_CLEARS,
   CODE_CORES,
+  CODE_STALE,
   OP_JNZ_SLOT,
   OP_JO,
   OP_LEAVE,
+  REGION_ENTRY_BYTES,
 } from '../ir/ops'
 import {
   CODE_ARENA_BASE,
@@ -36,6 +39,7 @@ import {
   CODE_LINES_BASE,
   CORE_STATE_BASE,
   CORE_STATE_STRIDE,
+  REGION_TABLE,
   WATCH_BASE,
 } from '../../fabric-layout'
 import { JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB_ENTRIES, TLB_WRITE } from '../state/layout'
@@ -127,6 +131,11 @@ export function code_insert(block: usize): void {
 /** Overwrites the first record of every instruction of `block` with LEAVE. */
 function neutralise(block: usize): void {
   store<u32>(block, 0, BLOCK_VALID)
+  const region = load<u32>(block, BLOCK_REGION)
+  if (region) {
+    store<u32>(REGION_TABLE + region * REGION_ENTRY_BYTES, 0)
+    store<u32>(CODE_CACHE_WORDS, 1, CODE_STALE)
+  }
   const end = load<u32>(block, BLOCK_END)
   let instruction: u32 = 0xffff
   for (let record: usize = block + BLOCK_FIRST_RECORD; record < end; record += 16) {

@@ -158,6 +158,7 @@ export function clts(s: usize, rec: usize): u32 {
 export function lmsw(s: usize, rec: usize): u32 {
   if (load<u32>(s, CPL)) return raise_error(s, GP, 0)
   const source: u64 = rec_a(rec) == 0xff ? load16(s, load<u64>(s, T0)) : load<u16>(s + rec_a(rec))
+  if (faulted(s)) return R_FAULT
   const old = load<u64>(s, CR0)
   const low = <u64>(CR0_PE | CR0_MP | CR0_EM | CR0_TS)
   const value = (old & ~low) | (source & low) | (old & CR0_PE)

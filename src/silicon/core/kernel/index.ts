@@ -19,3 +19,6 @@ export {
   vmsave,
   write_msr,
 } from './host'
+export { code_find } from './code-cache'
+export { load_for_write, slow_load, slow_store } from './memory'
+export { carry_on, condition_on, execute_record, materialize } from './translated'

@@ -3,6 +3,7 @@
 // `ip`) or `break` (PC and BUDGET are exact, back to the dispatcher).
 
 import {
+  BLOCK_FIRST_RECORD,
   OP_ADC16,
   OP_ADC32,
   OP_ADC64,
@@ -338,6 +339,8 @@ import {
   OP_VEC,
   OP_VLD_BD,
   OP_VMOV,
+  OP_PROFILE,
+  OP_REGION,
   OP_VST_BD,
   OP_X87,
   OP_XCHG16,
@@ -361,7 +364,7 @@ import {
   OP_ZX8_16,
 } from '../ir/ops'
 import { BUDGET, BUDGET_START, EXIT_NONE, EXIT_REASON, ICOUNT, XMM, XMM_STRIDE } from '../state/layout'
-import { R_EXIT, R_NEXT } from '../ir/results'
+import { R_EXIT, R_LAST, R_NEXT } from '../ir/results'
 import { load_bd, load_bis, load_for_write_back, stop_at, store_bd, store_bis, store_immediate } from './access'
 import {
   alu_adc,
@@ -412,6 +415,7 @@ import { helper } from './helper'
 import { bit_operation, divide, flag_operation, multiply_one, multiply_two, rotate, scan, shift_double, sign_of_accumulator } from './integer'
 import { mmu_sync } from './mmu'
 import { exchange, scaled } from './records'
+import { enter_region, leave_hot } from './translated'
 import { vector } from './vector'
 import { x87 } from './x87'
 
@@ -1869,6 +1873,19 @@ function execute(s: usize): void {
         case OP_VST_BD:
           ip = vector_store(s, ip)
           if (ip) continue
+          break
+        case OP_PROFILE: {
+          const left = load<i32>(ip, 8) - 1
+          store<i32>(ip, left, 8)
+          ip += 16
+          if (left) continue
+          leave_hot(s, ip - 16 - BLOCK_FIRST_RECORD)
+          return
+        }
+        case OP_REGION:
+          ip = enter_region(s, ip)
+          if (ip > <usize>R_LAST) continue
+          if (ip == R_EXIT) return
           break
         default:
           // LEAVE: the block has been dropped.

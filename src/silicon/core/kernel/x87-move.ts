@@ -8,7 +8,7 @@ import {
 import { T0, VT0 } from '../state/layout'
 import { faulted, rec_d, rec_imm2 } from './fault'
 import { get_flags } from './flags'
-import { load16, load32, load64, load_bytes, store16, store32, store64, store_bytes } from './memory'
+import { load16, load32, load64, load_bytes, probe_write, store16, store32, store64, store_bytes } from './memory'
 import { sf_flags, sf_masks, sf_round, SF_IE, SF_OE, SF_PE, SF_UE } from './softfloat-state'
 import { b_sign, f80_b_f32, f80_b_f64, f80_b_int, f80_set, z_se, z_sig } from './softfloat-f80'
 import { f80_from_b, f80_to_decimal, f80_to_f32, f80_to_f64, f80_to_int } from './softfloat-f80-convert'
@@ -108,7 +108,7 @@ export function x87_constant(s: usize, rec: usize): u32 {
   return R_NEXT
 }
 
-/** An unmasked invalid, overflow or underflow: memory and stack stay as they are. */
+/** An unmasked invalid, overflow or underflow: memory and stack stay as they are, but a page fault comes first. */
 function store_stopped(): bool {
   return (sf_flags & ~sf_masks & (SF_IE | SF_OE | SF_UE)) != 0
 }
@@ -120,12 +120,14 @@ function store_sized(s: usize, v: u64, n: u32): void {
   else store64(s, la, v)
 }
 
+function store_done(s: usize, v: u64, n: u32): bool {
+  store_sized(s, v, n)
+  return !faulted(s)
+}
+
 /** Ends a store of `n` bytes: memory first, since that may fault, then flags, then the pop. */
 function finish_store(s: usize, v: u64, n: u32, pops: bool): u32 {
-  if (!store_stopped()) {
-    store_sized(s, v, n)
-    if (faulted(s)) return R_FAULT
-  }
+  if (store_stopped() ? !probe_write(s, load<u64>(s, T0), n) : !store_done(s, v, n)) return R_FAULT
 
   const kept = store_stopped()
   if (kept) sf_flags &= ~SF_PE
@@ -137,10 +139,7 @@ function finish_store(s: usize, v: u64, n: u32, pops: bool): u32 {
 /** A store of an empty register: the indefinite goes to memory if invalid is masked. */
 function underflow_store(s: usize, indefinite: u64, n: u32, pops: bool): u32 {
   const masked = (control(s) & SF_IE) != 0
-  if (masked) {
-    store_sized(s, indefinite, n)
-    if (faulted(s)) return R_FAULT
-  }
+  if (masked ? !store_done(s, indefinite, n) : !probe_write(s, load<u64>(s, T0), n)) return R_FAULT
 
   stack_fault(s, false)
   if (pops && masked) pop(s)
@@ -163,7 +162,7 @@ export function x87_store_extended(s: usize): u32 {
     store<u64>(s, empty ? INDEFINITE_SIG : st_sig(s, 0), VT0)
     store<u16>(s, empty ? INDEFINITE_SE : st_se(s, 0), VT0 + 8)
     if (!store_bytes(s, load<u64>(s, T0), s + VT0, 10)) return R_FAULT
-  }
+  } else if (!probe_write(s, load<u64>(s, T0), 10)) return R_FAULT
 
   if (empty) {
     if (stack_fault(s, false)) pop(s)
@@ -199,7 +198,7 @@ export function x87_store_decimal(s: usize): u32 {
       store<u16>(s, 0xffff, VT0 + 8)
     } else decimal_digits(s + VT0, v, b_sign)
     if (!store_bytes(s, load<u64>(s, T0), s + VT0, 10)) return R_FAULT
-  }
+  } else if (!probe_write(s, load<u64>(s, T0), 10)) return R_FAULT
 
   if (empty) stack_fault(s, false)
   else commit_flags(s)

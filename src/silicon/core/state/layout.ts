@@ -280,3 +280,5 @@ export const EXIT_HALT = 4
 export const EXIT_SHUTDOWN = 5
 /** Host mode port access: EXIT_INFO = port | size << 16 | (in ? 1 << 24 : 0), value in T0. */
 export const EXIT_PORT = 6
+/** The block at EXIT_INFO has run often enough to be translated. */
+export const EXIT_HOT = 7

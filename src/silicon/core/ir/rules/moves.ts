@@ -188,7 +188,15 @@ function bitString(l: Lowering, number: number, kind: number): void {
   const linear = l.long && l.i.addressSize === 8
   if (linear) l.addressInto(S.T0, 1, kind > 0)
   else l.effective(S.T0)
-  l.e.emit(op.OP_HLP, number, linear ? 0xff : l.dataSegment(), l.i.operandSize, l.i.addressSize << 4, H_BIT_MEMORY | (l.i.length << 16), kind)
+  l.e.emit(
+    op.OP_HLP,
+    number,
+    linear ? 0xff : l.dataSegment(),
+    l.i.operandSize,
+    l.i.addressSize << 4,
+    H_BIT_MEMORY | (l.i.length << 16),
+    kind,
+  )
 }
 
 /** BT and its kin: a register bit number reaches beyond a memory operand, an immediate one does not. */

@@ -1,0 +1,180 @@
+/** Writes WebAssembly modules byte by byte. WebAssembly Core Specification, chapter 5 "Binary Format". */
+
+export const I32 = 0x7f
+export const I64 = 0x7e
+export const V128 = 0x7b
+
+/** A growing array of bytes with the encodings of the binary format. */
+export class ByteWriter {
+  private data = new Uint8Array(4096)
+  length = 0
+
+  private reserve(more: number): void {
+    if (this.length + more <= this.data.length) return
+    const grown = new Uint8Array(Math.max(this.data.length * 2, this.length + more))
+    grown.set(this.data.subarray(0, this.length))
+    this.data = grown
+  }
+
+  reset(): void {
+    this.length = 0
+  }
+
+  byte(value: number): void {
+    if (this.length === this.data.length) this.reserve(1)
+    this.data[this.length++] = value
+  }
+
+  bytes(values: ArrayLike<number>): void {
+    this.reserve(values.length)
+    this.data.set(values, this.length)
+    this.length += values.length
+  }
+
+  /** Unsigned LEB128 of a value below 2^32. */
+  u32(value: number): void {
+    let rest = value >>> 0
+    while (rest >= 0x80) {
+      this.byte((rest & 0x7f) | 0x80)
+      rest >>>= 7
+    }
+    this.byte(rest)
+  }
+
+  /** Signed LEB128 of a 32-bit value (also right for i64.const of the sign-extended value). */
+  s32(value: number): void {
+    let rest = value | 0
+    for (;;) {
+      const low = rest & 0x7f
+      rest >>= 7
+      if ((rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0)) {
+        this.byte(low)
+        return
+      }
+      this.byte(low | 0x80)
+    }
+  }
+
+  /** Signed LEB128 of the 64-bit value hi:lo. */
+  s64(lo: number, hi: number): void {
+    let low = lo | 0
+    let high = hi | 0
+    for (;;) {
+      const group = low & 0x7f
+      low = (low >>> 7) | (high << 25)
+      high >>= 7
+      const done = (low === 0 && high === 0 && (group & 0x40) === 0) || (low === -1 && high === -1 && (group & 0x40) !== 0)
+      this.byte(done ? group : group | 0x80)
+      if (done) return
+    }
+  }
+
+  name(text: string): void {
+    this.u32(text.length)
+    for (let i = 0; i < text.length; i++) this.byte(text.charCodeAt(i))
+  }
+
+  view(): Uint8Array {
+    return this.data.subarray(0, this.length)
+  }
+
+  copy(): Uint8Array<ArrayBuffer> {
+    return this.data.slice(0, this.length)
+  }
+}
+
+export interface FunctionType {
+  readonly parameters: readonly number[]
+  readonly results: readonly number[]
+}
+
+export interface FunctionImport {
+  readonly module: string
+  readonly name: string
+  readonly type: FunctionType
+}
+
+function section(out: ByteWriter, id: number, body: ByteWriter): void {
+  out.byte(id)
+  out.u32(body.length)
+  out.bytes(body.view())
+}
+
+function writeTypes(types: readonly FunctionType[]): ByteWriter {
+  const body = new ByteWriter()
+  body.u32(types.length)
+  for (const type of types) {
+    body.byte(0x60)
+    body.u32(type.parameters.length)
+    body.bytes(type.parameters)
+    body.u32(type.results.length)
+    body.bytes(type.results)
+  }
+  return body
+}
+
+function writeImports(imports: readonly FunctionImport[], memoryPagesMax: number): ByteWriter {
+  const body = new ByteWriter()
+  body.u32(imports.length + 1)
+  body.name('env')
+  body.name('memory')
+  // A memory with a minimum of one page and no bound of its own.
+  body.bytes([0x02, 0x00])
+  body.u32(Math.min(1, memoryPagesMax))
+  imports.forEach((wanted, n) => {
+    body.name(wanted.module)
+    body.name(wanted.name)
+    body.byte(0x00)
+    body.u32(n)
+  })
+  return body
+}
+
+/** Code of one function: local declarations as [count, type] pairs, then instructions without the final `end`. */
+export interface FunctionBody {
+  readonly locals: readonly (readonly [number, number])[]
+  readonly code: ByteWriter
+}
+
+/**
+ * A module that imports `env.memory` and `imports` (function indexes 0, 1, …), and defines and exports as f0, f1, … one function of type `type` for
+ * each body.
+ */
+export function encodeModule(
+  imports: readonly FunctionImport[],
+  type: FunctionType,
+  bodies: readonly FunctionBody[],
+): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter()
+  out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
+  section(out, 1, writeTypes([...imports.map((wanted) => wanted.type), type]))
+  section(out, 2, writeImports(imports, 1))
+  const functions = new ByteWriter()
+  functions.u32(bodies.length)
+  for (let n = 0; n < bodies.length; n++) functions.u32(imports.length)
+  section(out, 3, functions)
+  const exported = new ByteWriter()
+  exported.u32(bodies.length)
+  for (let n = 0; n < bodies.length; n++) {
+    exported.name(`f${n}`)
+    exported.byte(0x00)
+    exported.u32(imports.length + n)
+  }
+  section(out, 7, exported)
+  const code = new ByteWriter()
+  code.u32(bodies.length)
+  for (const body of bodies) {
+    const one = new ByteWriter()
+    one.u32(body.locals.length)
+    for (const [count, kind] of body.locals) {
+      one.u32(count)
+      one.byte(kind)
+    }
+    one.bytes(body.code.view())
+    one.byte(0x0b)
+    code.u32(one.length)
+    code.bytes(one.view())
+  }
+  section(out, 10, code)
+  return out.copy()
+}

@@ -1,0 +1,250 @@
+// The kernel's side of translated code: how the interpreter enters a region, and what regions call.
+
+import {
+  CODE_STALE,
+  CODE_TRANSLATED,
+  OP_BIT,
+  OP_DIVIDE,
+  OP_FLAG,
+  OP_HLP,
+  OP_IMUL16,
+  OP_MULTIPLY,
+  OP_REGION,
+  OP_ROTATE,
+  OP_SHL8,
+  OP_SHL16,
+  OP_SHL32,
+  OP_SHL64,
+  OP_SHR8,
+  OP_SHR16,
+  OP_SHR32,
+  OP_SHR64,
+  OP_SAR8,
+  OP_SAR16,
+  OP_SAR32,
+  OP_SAR64,
+  OP_SCAN,
+  OP_SHIFT_DOUBLE,
+  OP_SIGN,
+  OP_VEC,
+  OP_VLD_BD,
+  OP_VST_BD,
+  OP_X87,
+  REGION_ENTRY_BYTES,
+} from '../ir/ops'
+import {
+  FLAG_ADD,
+  FLAG_IMUL64,
+  FLAG_INC,
+  FLAG_KIND_SHIFT,
+  FLAG_LOCAL,
+  FLAG_LOGIC,
+  FLAG_SUB,
+} from '../ir/flag-kinds'
+import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
+import { BUDGET, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES } from '../state/layout'
+import { R_FAULT, R_NEXT } from '../ir/results'
+import { condition_of, shift_by_register_sar, shift_by_register_shl, shift_by_register_shr } from './alu'
+import { helper } from './helper'
+import {
+  bit_operation,
+  divide,
+  flag_operation,
+  multiply_one,
+  multiply_two,
+  product_high_of,
+  rotate,
+  scan,
+  shift_double,
+  sign_of_accumulator,
+} from './integer'
+import { jump_quickly } from './dispatch'
+import { after_call, vector_load, vector_store } from './records'
+import { vector } from './vector'
+import { x87 } from './x87'
+
+/** Leaves the run loop so that TypeScript may translate `block`; PC stands at its first instruction. */
+export function leave_hot(s: usize, block: usize): void {
+  store<u32>(s, EXIT_HOT, EXIT_REASON)
+  store<u32>(s, <u32>block, EXIT_INFO)
+}
+
+/**
+ * Runs the region of OP_REGION record `ip`, and those that follow it directly. Returns the record where interpretation goes on, or a small number: R_EXIT
+ * to leave the run loop, else the dispatcher is to look.
+ */
+export function enter_region(s: usize, ip: usize): usize {
+  const before = load<i64>(s, BUDGET)
+  let at = ip
+  let next: usize = 0
+  store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
+  while (true) {
+    const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
+    const index = load<u32>(entry)
+    if (!index || load<i64>(s, BUDGET) < <i64>load<u32>(entry, 4)) {
+      // The region is gone, or the budget does not allow a pass: the block is interpreted.
+      next = at + 16
+      break
+    }
+    const r = call_indirect<u32>(index, s, load<u32>(at, 12))
+    if (r != R_NEXT) {
+      next = r
+      break
+    }
+    next = jump_quickly(s)
+    if (!next || load<u16>(next) != OP_REGION) break
+    at = next
+    store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
+  }
+  const ran = before - load<i64>(s, BUDGET)
+  store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_TRANSLATED) + <u64>ran, CODE_TRANSLATED)
+  return next
+}
+
+/** Executes one record that regions do not translate. R_*; on anything but R_NEXT, PC and BUDGET are exact. PC must be that of the block. */
+export function execute_record(s: usize, ip: usize): u32 {
+  let r: u32 = R_NEXT
+  switch (<i32>load<u16>(ip)) {
+    case OP_HLP:
+      r = helper(s, ip)
+      break
+    case OP_VEC:
+      r = vector(s, ip)
+      break
+    case OP_X87:
+      r = x87(s, ip)
+      break
+    case OP_DIVIDE:
+      r = divide(s, ip)
+      break
+    case OP_VLD_BD:
+      return vector_load(s, ip) ? R_NEXT : R_FAULT
+    case OP_VST_BD:
+      return vector_store(s, ip) ? R_NEXT : R_FAULT
+    default:
+      return simple_record(s, ip)
+  }
+  if (r != R_NEXT) after_call(s, ip, r)
+  return r
+}
+
+/** Records that cannot fault. */
+function simple_record(s: usize, ip: usize): u32 {
+  const op: u32 = load<u16>(ip)
+  switch (op) {
+    case OP_ROTATE:
+      rotate(s, ip)
+      break
+    case OP_SHIFT_DOUBLE:
+      shift_double(s, ip)
+      break
+    case OP_MULTIPLY:
+      multiply_one(s, ip)
+      break
+    case OP_IMUL16:
+      multiply_two(s, ip, 1)
+      break
+    case OP_BIT:
+      bit_operation(s, ip)
+      break
+    case OP_SCAN:
+      scan(s, ip)
+      break
+    case OP_SIGN:
+      sign_of_accumulator(s, load<u8>(ip, 5))
+      break
+    case OP_FLAG:
+      flag_operation(s, load<u32>(ip, 8))
+      break
+    default:
+      shift_record(s, ip, op)
+  }
+  return R_NEXT
+}
+
+/** Shifts by a register. */
+function shift_record(s: usize, ip: usize, op: u32): void {
+  switch (op) {
+    case OP_SHL8:
+      shift_by_register_shl<u8>(s, ip)
+      break
+    case OP_SHL16:
+      shift_by_register_shl<u16>(s, ip)
+      break
+    case OP_SHL32:
+      shift_by_register_shl<u32>(s, ip)
+      break
+    case OP_SHL64:
+      shift_by_register_shl<u64>(s, ip)
+      break
+    case OP_SHR8:
+      shift_by_register_shr<u8>(s, ip)
+      break
+    case OP_SHR16:
+      shift_by_register_shr<u16>(s, ip)
+      break
+    case OP_SHR32:
+      shift_by_register_shr<u32>(s, ip)
+      break
+    case OP_SHR64:
+      shift_by_register_shr<u64>(s, ip)
+      break
+    case OP_SAR8:
+      shift_by_register_sar<u8>(s, ip)
+      break
+    case OP_SAR16:
+      shift_by_register_sar<u16>(s, ip)
+      break
+    case OP_SAR32:
+      shift_by_register_sar<u32>(s, ip)
+      break
+    case OP_SAR64:
+      shift_by_register_sar<u64>(s, ip)
+      break
+    default:
+      // The translator asks for no other record: a block that met one would be its own mistake.
+      unreachable()
+  }
+}
+
+// ---- flags that a region keeps in parts: kind, operands and sign-extended result
+
+/** Carries of an operation of `size` bytes as FLAG_AUX holds them. */
+function carries(size: u32, c: u64): u64 {
+  return (c & 8) | ((c << (64 - size * 8)) & 0xc000000000000000)
+}
+
+function aux_of(kind: u32, a: u64, b: u64, r: u64): u64 {
+  const size: u32 = 1 << (kind >> FLAG_KIND_SHIFT)
+  const what = kind & ((1 << FLAG_KIND_SHIFT) - 1)
+  if (what == FLAG_ADD) return carries(size, (a & b) | ((a | b) & ~r))
+  if (what == FLAG_SUB) return carries(size, (~a & b) | (~(a ^ b) & r))
+  if (what == FLAG_LOGIC) return 0
+  if (what == FLAG_LOCAL) return a
+  if (what == FLAG_IMUL64) {
+    const high = product_high_of(a, b) - (<i64>a < 0 ? b : 0) - (<i64>b < 0 ? a : 0)
+    return high == <u64>(<i64>r >> 63) ? 0 : 0x8000000000000000
+  }
+  // INC and DEC: a = old CF; the carries follow from the result alone.
+  const fresh = what == FLAG_INC ? carries(size, (r - 1) & ~r) : carries(size, ~(r + 1) & r)
+  const overflow = (fresh ^ (fresh << 1)) & 0x8000000000000000
+  const kept = a << 63
+  return kept | ((kept ^ overflow) >> 1) | (fresh & 8)
+}
+
+/** Brings flags in parts into the state area. `kind` is not zero. */
+export function materialize(s: usize, kind: u32, a: u64, b: u64, r: u64): void {
+  store<u64>(s, r, FLAG_RES)
+  store<u64>(s, aux_of(kind, a, b, r), FLAG_AUX)
+}
+
+/** Condition `code` on flags in parts; kind 0: those in the state area. */
+export function condition_on(s: usize, kind: u32, a: u64, b: u64, r: u64, code: u32): u32 {
+  if (kind) materialize(s, kind, a, b, r)
+  return condition_of(s, code) ? 1 : 0
+}
+
+/** CF of flags in parts. */
+export function carry_on(s: usize, kind: u32, a: u64, b: u64, r: u64): u64 {
+  return kind ? aux_of(kind, a, b, r) >> 63 : load<u64>(s, FLAG_AUX) >> 63
+}

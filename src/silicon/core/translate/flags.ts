@@ -1,0 +1,223 @@
+/** Flags of a region: known at compile time since the last operation of the block, or in the locals at run time. */
+
+import {
+  FLAG_ADD,
+  FLAG_DEC,
+  FLAG_IMUL64,
+  FLAG_INC,
+  FLAG_KIND_SHIFT,
+  FLAG_LOCAL,
+  FLAG_LOGIC,
+  FLAG_STATE,
+  FLAG_SUB,
+} from '../ir/flag-kinds.js'
+import { type GuestCode, L_FA, L_FB, L_FK, L_FR, L_S } from './guest.js'
+import { F_CARRY, F_CONDITION, F_MATERIALIZE } from './kernel-functions.js'
+import * as w from './wasm-ops.js'
+
+const UNKNOWN = -1
+
+const COND_B = 1
+const COND_E = 2
+const COND_BE = 3
+const COND_S = 4
+const COND_P = 5
+const COND_L = 6
+const COND_LE = 7
+
+export class Flags {
+  /** FLAG_* kind with its size, or UNKNOWN: what L_FK says at run time. */
+  private known = UNKNOWN
+  /** The operands alone decide: no carry came in. */
+  private exact = false
+
+  constructor(private readonly g: GuestCode) {}
+
+  /** At the start of a block: other blocks left them. */
+  forget(): void {
+    this.known = UNKNOWN
+  }
+
+  /** The flags stand in the state area now. */
+  inState(): void {
+    this.known = FLAG_STATE
+  }
+
+  /** L_FA, L_FB and L_FR hold an operation of `what` and `size`. */
+  became(what: number, size: number, exact = true): void {
+    this.known = what | (size << FLAG_KIND_SHIFT)
+    this.exact = exact
+  }
+
+  /** Makes L_FK true: before leaving the block. */
+  settle(): void {
+    if (this.known === UNKNOWN) return
+    this.g.i32(this.known)
+    this.g.set(L_FK)
+  }
+
+  private pushKind(): void {
+    if (this.known === UNKNOWN) this.g.get(L_FK)
+    else this.g.i32(this.known)
+  }
+
+  private pushParts(): void {
+    this.g.get(L_S)
+    this.pushKind()
+    this.g.get(L_FA)
+    this.g.get(L_FB)
+    this.g.get(L_FR)
+  }
+
+  /** Brings the flags into the state area. */
+  materialize(): void {
+    const { g } = this
+    if (this.known === FLAG_STATE) return
+    if (this.known === UNKNOWN) {
+      g.get(L_FK)
+      g.if()
+      this.pushParts()
+      g.call(F_MATERIALIZE)
+      g.end()
+    } else {
+      this.pushParts()
+      g.call(F_MATERIALIZE)
+    }
+    this.known = FLAG_STATE
+    this.settle()
+  }
+
+  /** Pushes CF as an i64 of 0 or 1. */
+  pushCarry(): void {
+    const { g } = this
+    const what = this.known & ((1 << FLAG_KIND_SHIFT) - 1)
+    if (this.known === UNKNOWN || this.known === FLAG_STATE) {
+      this.pushParts()
+      g.call(F_CARRY)
+    } else if (what === FLAG_LOGIC) g.i64(0)
+    else if (what === FLAG_INC || what === FLAG_DEC) g.get(L_FA)
+    else if (this.pushBelow(what)) g.op(w.I64_EXTEND_I32_U)
+    else {
+      this.pushParts()
+      g.call(F_CARRY)
+    }
+  }
+
+  /** The same inside a branch of the code: what is known after it stays as it was. L_FK is left to say what the state area holds. */
+  materializeHere(): void {
+    const { g } = this
+    if (this.known === FLAG_STATE) return
+    if (this.known === UNKNOWN) {
+      g.get(L_FK)
+      g.if()
+    }
+    this.pushParts()
+    g.call(F_MATERIALIZE)
+    if (this.known === UNKNOWN) g.end()
+  }
+
+  private get size(): number {
+    return this.known >> FLAG_KIND_SHIFT
+  }
+
+  /** Pushes L_FA or L_FB cut to the operation's size: i64 for 64 bits, else i32. */
+  private operand(local: number, signed: boolean): void {
+    const { g } = this
+    g.get(local)
+    if (this.size === 3) return
+    if (this.size === 2) {
+      g.op(w.I32_WRAP_I64)
+      return
+    }
+    if (signed) g.op(this.size === 1 ? w.I64_EXTEND16_S : w.I64_EXTEND8_S)
+    else {
+      g.i64(this.size === 1 ? 0xffff : 0xff)
+      g.op(w.I64_AND)
+    }
+    g.op(w.I32_WRAP_I64)
+  }
+
+  private compare(narrow: number, wide: number, signed: boolean): void {
+    this.operand(L_FA, signed)
+    this.operand(L_FB, signed)
+    this.g.op(this.size === 3 ? wide : narrow)
+  }
+
+  /** Pushes CF as i32 where the parts give it directly. */
+  private pushBelow(what: number): boolean {
+    const { g } = this
+    if (what === FLAG_SUB && this.exact) this.compare(w.I32_LT_U, w.I64_LT_U, false)
+    else if (what === FLAG_ADD && this.exact) {
+      // A carry came out where the sum is below an operand.
+      this.operand(L_FR, false)
+      this.operand(L_FA, false)
+      g.op(this.size === 3 ? w.I64_LT_U : w.I32_LT_U)
+    } else if (what === FLAG_LOCAL) {
+      g.get(L_FA)
+      g.i64(0)
+      g.op(w.I64_LT_S)
+    } else return false
+    return true
+  }
+
+  private pushZero(): void {
+    this.g.get(L_FR)
+    this.g.op(w.I64_EQZ)
+  }
+
+  private pushNegative(): void {
+    this.g.get(L_FR)
+    this.g.i64(0)
+    this.g.op(w.I64_LT_S)
+  }
+
+  /** Pushes the truth of even condition number `which * 2`; false where it needs the kernel. */
+  private pushDirect(which: number): boolean {
+    const what = this.known & ((1 << FLAG_KIND_SHIFT) - 1)
+    if (this.known === UNKNOWN || this.known === FLAG_STATE || what === FLAG_IMUL64) return false
+    if (which === COND_E) this.pushZero()
+    else if (which === COND_S) this.pushNegative()
+    else if (which === COND_P) this.pushParity()
+    else if (what === FLAG_LOGIC) return this.pushLogic(which)
+    else if (which === COND_B) return this.pushBelow(what)
+    else if (what !== FLAG_SUB || !this.exact) return false
+    else if (which === COND_BE) this.compare(w.I32_LE_U, w.I64_LE_U, false)
+    else if (which === COND_L) this.compare(w.I32_LT_S, w.I64_LT_S, true)
+    else if (which === COND_LE) this.compare(w.I32_LE_S, w.I64_LE_S, true)
+    else return false
+    return true
+  }
+
+  private pushParity(): void {
+    const { g } = this
+    g.get(L_FR)
+    g.op(w.I32_WRAP_I64)
+    g.i32(0xff)
+    g.op(w.I32_AND, w.I32_POPCNT)
+    g.i32(1)
+    g.op(w.I32_AND, w.I32_EQZ)
+  }
+
+  private pushLogic(which: number): boolean {
+    if (which === COND_BE) this.pushZero()
+    else if (which === COND_L) this.pushNegative()
+    else if (which === COND_LE) {
+      this.pushNegative()
+      this.pushZero()
+      this.g.op(w.I32_OR)
+    } else this.g.i32(0)
+    return true
+  }
+
+  /** Pushes x86 condition `code` (tttn) as i32 of 0 or 1. */
+  pushCondition(code: number): void {
+    const { g } = this
+    if (this.pushDirect(code >> 1)) {
+      if (code & 1) g.op(w.I32_EQZ)
+      return
+    }
+    this.pushParts()
+    g.i32(code)
+    g.call(F_CONDITION)
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * The guest's registers as WebAssembly locals, and the small pieces of code that read, write, spill and reload them.
+ * A slot is a byte offset into the register file (state/layout.ts); AH, CH, DH and BH are the odd ones.
+ */
+
+import { ByteWriter } from '../../../lib/wasm-encoder.js'
+import * as S from '../state/layout.js'
+import * as w from './wasm-ops.js'
+
+// ---- locals of a region function (s: i32, entry: i32) → i32
+export const L_S = 0
+export const L_ENTRY = 1
+/** General registers: 2..17, then T0..T7: 18..25. */
+const L_GPR = 2
+const L_TEMPORARY = 18
+/** Linear address of the region's page. */
+export const L_PAGE = 26
+/** CTX, zero-extended. */
+export const L_CTX = 27
+export const L_BUDGET = 28
+/** Flags in parts: operands and sign-extended result (ir/flag-kinds.ts). */
+export const L_FA = 29
+export const L_FB = 30
+export const L_FR = 31
+/** Linear address of the access under way. */
+export const L_LA = 32
+export const L_V = 33
+export const L_V2 = 34
+/** RIP to leave with. */
+export const L_PC = 35
+export const L_FK = 36
+export const L_P = 37
+/** Set when a store has dropped cached code: leave after the instruction. */
+export const L_STALE = 38
+export const L_R = 39
+/** Host address of the operand that this instruction writes back, or 0. */
+export const L_WRITEBACK = 40
+export const LOCAL_DECLARATIONS: readonly (readonly [number, number])[] = [
+  [34, 0x7e],
+  [5, 0x7f],
+]
+
+/** Local of the register that slot `slot` lies in, or -1 where it is no local. */
+export function localOf(slot: number): number {
+  const register = slot >> 3
+  if (register < 16) return L_GPR + register
+  if (register < 22) return L_TEMPORARY + register - 16
+  if (slot === S.T6 || slot === S.T7) return L_TEMPORARY + 6 + ((slot - S.T6) >> 3)
+  return -1
+}
+
+export const isTemporary = (slot: number): boolean => (slot >= S.T0 && slot < S.SEG_BASE ? true : slot === S.T6 || slot === S.T7)
+
+export class GuestCode {
+  readonly out = new ByteWriter()
+  /** Offset of the present block in its page. */
+  blockOffset = 0
+  /** Open `block`, `loop` and `if` constructs inside the present block's code. */
+  depth = 0
+
+  op(...codes: readonly number[]): void {
+    for (const code of codes) this.out.byte(code)
+  }
+
+  get(local: number): void {
+    this.out.byte(w.LOCAL_GET)
+    this.out.u32(local)
+  }
+
+  set(local: number): void {
+    this.out.byte(w.LOCAL_SET)
+    this.out.u32(local)
+  }
+
+  tee(local: number): void {
+    this.out.byte(w.LOCAL_TEE)
+    this.out.u32(local)
+  }
+
+  i32(value: number): void {
+    this.out.byte(w.I32_CONST)
+    this.out.s32(value)
+  }
+
+  /** Sign-extended 64-bit constant. */
+  i64(value: number): void {
+    this.out.byte(w.I64_CONST)
+    this.out.s32(value)
+  }
+
+  i64Wide(lo: number, hi: number): void {
+    this.out.byte(w.I64_CONST)
+    this.out.s64(lo, hi)
+  }
+
+  /** A load or store with natural alignment hint 0 and `offset`. */
+  memory(code: number, offset: number): void {
+    this.out.byte(code)
+    this.out.u32(0)
+    this.out.u32(offset)
+  }
+
+  call(index: number): void {
+    this.out.byte(w.CALL)
+    this.out.u32(index)
+  }
+
+  if(type: number = w.TYPE_EMPTY): void {
+    this.out.byte(w.IF)
+    this.out.byte(type)
+    this.depth++
+  }
+
+  else(): void {
+    this.out.byte(w.ELSE)
+  }
+
+  end(): void {
+    this.out.byte(w.END)
+    this.depth--
+  }
+
+  /** Linear address `offset` bytes into the region's page. */
+  pageAddress(offset: number): void {
+    this.get(L_PAGE)
+    if (offset !== 0) {
+      this.i64(offset)
+      this.op(w.I64_ADD)
+    }
+  }
+
+  /** Pushes the 64-bit value of the whole register `slot` lies in. */
+  read64(slot: number): void {
+    const local = localOf(slot)
+    if (local >= 0) this.get(local)
+    else if (slot === S.ZERO) this.i64(0)
+    else if (slot === S.PC) this.pageAddress(this.blockOffset)
+    else {
+      this.get(L_S)
+      this.memory(w.I64_LOAD, slot)
+    }
+  }
+
+  /** Pushes an operand of `size` (0..3) zero-extended to 64 bits. */
+  read(slot: number, size: number): void {
+    this.read64(slot & ~7)
+    if (slot & 7) {
+      this.i64(8)
+      this.op(w.I64_SHR_U)
+    }
+    if (size === 3) return
+    if (size === 2) this.op(w.I32_WRAP_I64, w.I64_EXTEND_I32_U)
+    else {
+      this.i64(size === 1 ? 0xffff : 0xff)
+      this.op(w.I64_AND)
+    }
+  }
+
+  /** Pushes an operand as i32: exact for 32 bits, zero-extended below. */
+  readNarrow(slot: number, size: number): void {
+    this.read64(slot & ~7)
+    this.op(w.I32_WRAP_I64)
+    if (slot & 7) {
+      this.i32(8)
+      this.op(w.I32_SHR_U)
+    }
+    if (size < 2) {
+      this.i32(size === 1 ? 0xffff : 0xff)
+      this.op(w.I32_AND)
+    }
+  }
+
+  /** Pops a 64-bit value, whose bits beyond `size` do not matter, into operand `slot`. */
+  write(slot: number, size: number): void {
+    const local = localOf(slot & ~7)
+    if (local < 0) throw new Error(`translator: slot ${slot} is not to be written`)
+    if (size === 3) this.set(local)
+    else if (size === 2) {
+      this.op(w.I32_WRAP_I64, w.I64_EXTEND_I32_U)
+      this.set(local)
+    } else this.insert(local, slot & 7, size)
+  }
+
+  /** Pops the low byte or word into its place in `local`. */
+  private insert(local: number, high: number, size: number): void {
+    const mask = size === 1 ? 0xffff : 0xff
+    this.i64(mask)
+    this.op(w.I64_AND)
+    if (high) {
+      this.i64(8)
+      this.op(w.I64_SHL)
+    }
+    this.get(local)
+    this.i64(~(high ? mask << 8 : mask))
+    this.op(w.I64_AND, w.I64_OR)
+    this.set(local)
+  }
+
+  /** Stores the register of `slot` in the state area. */
+  spill(slot: number): void {
+    const aligned = slot & ~7
+    const local = localOf(aligned)
+    if (local < 0) return
+    this.get(L_S)
+    this.get(local)
+    this.memory(w.I64_STORE, aligned)
+  }
+
+  reload(slot: number): void {
+    const aligned = slot & ~7
+    const local = localOf(aligned)
+    if (local < 0) return
+    this.get(L_S)
+    this.memory(w.I64_LOAD, aligned)
+    this.set(local)
+  }
+
+  reloadContext(): void {
+    this.get(L_S)
+    this.memory(w.I64_LOAD32_U, S.CTX)
+    this.set(L_CTX)
+  }
+}

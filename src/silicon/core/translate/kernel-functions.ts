@@ -1,0 +1,24 @@
+/** Functions of the core kernel that regions import, in the order of their indexes. */
+
+import { type FunctionImport, I32, I64 } from '../../../lib/wasm-encoder.js'
+
+export const F_SLOW_LOAD = 0
+export const F_SLOW_STORE = 1
+export const F_LOAD_FOR_WRITE = 2
+export const F_RECORD = 3
+export const F_MATERIALIZE = 4
+export const F_CONDITION = 5
+export const F_CARRY = 6
+
+export const kernelFunctions: readonly FunctionImport[] = [
+  { module: 'k', name: 'slow_load', type: { parameters: [I32, I64, I32], results: [I64] } },
+  { module: 'k', name: 'slow_store', type: { parameters: [I32, I64, I32, I64], results: [] } },
+  { module: 'k', name: 'load_for_write', type: { parameters: [I32, I64, I32], results: [I64] } },
+  { module: 'k', name: 'execute_record', type: { parameters: [I32, I32], results: [I32] } },
+  { module: 'k', name: 'materialize', type: { parameters: [I32, I32, I64, I64, I64], results: [] } },
+  { module: 'k', name: 'condition_on', type: { parameters: [I32, I32, I64, I64, I64, I32], results: [I32] } },
+  { module: 'k', name: 'carry_on', type: { parameters: [I32, I32, I64, I64, I64], results: [I64] } },
+]
+
+/** Type of a region function: (state, entry) → R_*. */
+export const regionType = { parameters: [I32, I32], results: [I32] } as const

@@ -1,0 +1,75 @@
+/** Reads IR records where they stand in linear memory. */
+
+import * as op from '../ir/ops.js'
+
+export interface IrRecord {
+  readonly address: number
+  readonly op: number
+  readonly d: number
+  readonly a: number
+  readonly b: number
+  readonly c: number
+  /** pc offset of the instruction in its block. */
+  readonly offset: number
+  /** Index of the instruction in its block. */
+  readonly index: number
+  readonly imm: number
+  readonly imm2: number
+}
+
+export interface Branch {
+  readonly takenDelta: number
+  readonly fallDelta: number
+}
+
+/** A cached block, as the translator sees it. */
+export interface IrBlock {
+  readonly address: number
+  /** Offset in its page. */
+  readonly offset: number
+  readonly instructions: number
+  readonly records: readonly IrRecord[]
+  /** Deltas of the conditional branch at the end. */
+  readonly branch: Branch | undefined
+}
+
+const HALF = 0xffff
+const BYTE = 0xff
+
+export function readRecord(words: Int32Array, address: number): IrRecord {
+  const at = address >> 2
+  const head = words[at]!
+  const middle = words[at + 1]!
+  const x = middle >>> 16
+  return {
+    address,
+    op: head & HALF,
+    d: (head >>> 16) & BYTE,
+    a: head >>> 24,
+    b: middle & BYTE,
+    c: (middle >>> 8) & BYTE,
+    offset: x & 0x3ff,
+    index: x >>> 10,
+    imm: words[at + 2]!,
+    imm2: words[at + 3]!,
+  }
+}
+
+export const isConditional = (code: number): boolean => code >= op.OP_JO && code <= op.OP_JNZ_SLOT
+
+export function readBlock(words: Int32Array, address: number): IrBlock {
+  const header = address >> 2
+  const end = words[header + op.BLOCK_END / 4]! >>> 0
+  const records: IrRecord[] = []
+  let branch: Branch | undefined
+  for (let at = address + op.BLOCK_FIRST_RECORD; at < end; at += 16) {
+    const record = readRecord(words, at)
+    records.push(record)
+    if (isConditional(record.op)) {
+      const extension = (at + 16) >> 2
+      branch = { takenDelta: words[extension]!, fallDelta: words[extension + 2]! }
+      break
+    }
+  }
+  return { address, offset: words[header + op.BLOCK_OFFSET / 4]!, instructions: words[header + op.BLOCK_COUNT / 4]!, records, branch }
+}
