@@ -190,3 +190,23 @@ test('the memory map gives RAM once, in order, as much as --memory says but for 
   const end = ram[1]!.base + ram[1]!.bytes
   assert.ok(end > 0x3f00000n && end <= 0x4000000n, end.toString(16))
 })
+
+test('a kernel finds the ACPI tables by looking for the RSDP in the ROM below 1 MiB', () => {
+  // mov esi, f0000h; mov ecx, 36
+  const { output } = run(elf(32, [0xbe, ...word32(0xf0000), 0xb9, ...word32(36), ...SEND, ...exitWith(0)]))
+  const rsdp = Buffer.from(output, 'latin1')
+  assert.equal(rsdp.toString('latin1', 0, 8), 'RSD PTR ')
+  for (const length of [20, 36])
+    assert.equal(
+      rsdp.subarray(0, length).reduce((sum, byte) => (sum + byte) & 0xff, 0),
+      0,
+    )
+  const xsdt = rsdp.readUInt32LE(24)
+  assert.ok(xsdt >= 0x3f00000 && xsdt < 0x4000000)
+})
+
+test('an MSR that CPUID does not offer raises an exception: SPEC_CTRL and PRED_CMD', () => {
+  // mov ecx, msr; rdmsr or, with zeros, wrmsr
+  assert.equal(run(elf(32, [0xb9, ...word32(0x48), 0x0f, 0x32, ...exitWith(0)])).code, 8)
+  assert.equal(run(elf(32, [0xb9, ...word32(0x49), 0x31, 0xc0, 0x31, 0xd2, 0x0f, 0x30, ...exitWith(0)])).code, 8)
+})

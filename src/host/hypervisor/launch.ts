@@ -1,9 +1,9 @@
 import { assert } from '../../lib/assert.js'
 import type { SevDriver } from '../sev-driver/index.js'
 import type { GuestImage, LaunchPlan, LaunchRegion } from './boot-image.js'
-import { buildAcpiTables } from './acpi/tables.js'
+import { buildAcpiTables, RSDP_BYTES } from './acpi/tables.js'
 import type { VmMemory } from './guest-memory-access.js'
-import { ACPI_AREA_BYTES, acpiAreaBase, memoryMap } from './memory-map.js'
+import { ACPI_AREA_BYTES, acpiAreaBase, BIOS_BASE, memoryMap } from './memory-map.js'
 import { PAGE_BYTES } from './physical-memory.js'
 
 export interface Measurement {
@@ -18,8 +18,17 @@ export function planLaunch(image: GuestImage, memoryBytes: number, cBit: number 
   const acpi = buildAcpiTables(acpiBase, ACPI_AREA_BYTES, vcpus)
   const plan = image.plan({ memoryBytes, memoryMap: memoryMap(memoryBytes), cBit, rsdp: acpi.rsdp })
   const regions = [...plan.regions, { name: 'acpi', gpa: acpiBase, bytes: acpi.bytes }]
+  // An encrypted guest would see its ROM through shared mappings; it is told the address instead.
+  if (cBit === undefined) regions.push({ name: 'rsdp', gpa: BIOS_BASE, bytes: romPage(acpi.bytes) })
   checkRegions(regions, memoryBytes)
   return { regions, entry: plan.entry }
+}
+
+/** Kernels that no loader tells of the RSDP look for it in the ROM below 1 MiB (ACPI 6.5, section 5.2.5.1). */
+function romPage(acpi: Uint8Array): Uint8Array {
+  const page = new Uint8Array(PAGE_BYTES)
+  page.set(acpi.subarray(0, RSDP_BYTES))
+  return page
 }
 
 /** A region measured twice would be encrypted twice: the guest would find ciphertext. */

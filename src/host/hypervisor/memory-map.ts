@@ -7,7 +7,7 @@ const MIB = 0x100000
 /** Room for the ACPI tables at the top of RAM. Linux maps ranges of the ACPI type encrypted under SEV, reserved ranges not always. */
 export const ACPI_AREA_BYTES = 0x10000
 const EBDA_BASE = 0x9fc00
-const BIOS_BASE = 0xf0000
+export const BIOS_BASE = 0xf0000
 
 export function acpiAreaBase(memoryBytes: number): number {
   return memoryBytes - ACPI_AREA_BYTES

@@ -1,8 +1,6 @@
 /** Model-specific registers that the hypervisor knows by name (APM vol. 2, appendix A; the KVM ones: Linux Documentation/virt/kvm/x86/msr.rst). */
 
 export const MSR_TSC = 0x10
-export const MSR_SPEC_CTRL = 0x48
-export const MSR_PRED_CMD = 0x49
 export const MSR_UCODE_LEVEL = 0x8b
 export const MSR_MTRR_CAP = 0xfe
 export const MSR_SYSENTER_CS = 0x174

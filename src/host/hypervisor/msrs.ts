@@ -1,6 +1,6 @@
 import { CR0_PG, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EFER_SVME } from '../../spec/x86/control-registers.js'
 import { LOW_RAM_END_MAX } from '../../spec/pc/memory-map.js'
-import { VMCB_CR0, VMCB_EFER, VMCB_SPEC_CTRL } from '../../spec/svm/vmcb.js'
+import { VMCB_CR0, VMCB_EFER } from '../../spec/svm/vmcb.js'
 import * as M from './msr-numbers.js'
 import type { Vmcb } from './vmcb.js'
 
@@ -112,8 +112,6 @@ export class GuestMsrs {
         return [M.VM_CR_SVMDIS, 0]
       case M.MSR_TOP_MEM:
         return [this.#memoryBytes >>> 0, 0]
-      case M.MSR_SPEC_CTRL:
-        return [this.#vmcb.u32(VMCB_SPEC_CTRL), 0]
       case M.MSR_XSS:
         return [0, 0]
       default:
@@ -139,12 +137,6 @@ export class GuestMsrs {
       case M.MSR_HWCR:
         this.#hwcr = (lo | M.HWCR_TSC_FREQ_SEL) >>> 0
         return true
-      case M.MSR_SPEC_CTRL:
-        if (hi !== 0 || (lo & ~0x87) !== 0) return false
-        this.#vmcb.set64(VMCB_SPEC_CTRL, lo, 0)
-        return true
-      case M.MSR_PRED_CMD:
-        return hi === 0 && (lo & ~0x81) === 0
       case M.MSR_XSS:
         return lo === 0 && hi === 0
       default:

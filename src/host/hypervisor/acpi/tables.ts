@@ -18,6 +18,8 @@ import { dsdtTerms } from './dsdt.js'
 const HEADER_BYTES = 36
 const FADT_BYTES = 268
 const FACS_BYTES = 64
+/** It is the first thing in the area. */
+export const RSDP_BYTES = 36
 const SPACE_IO = 1
 
 export interface AcpiTables {
@@ -78,15 +80,15 @@ function sdt(signature: string, revision: number, body: Uint8Array): Uint8Array 
 }
 
 function buildRsdp(xsdt: number): Uint8Array {
-  const rsdp = new Uint8Array(36)
+  const rsdp = new Uint8Array(RSDP_BYTES)
   const view = new DataView(rsdp.buffer)
   text(view, 0, 'RSD PTR ', 8)
   text(view, 9, 'CBIT', 6)
   view.setUint8(15, 2)
-  view.setUint32(20, 36, true)
+  view.setUint32(20, RSDP_BYTES, true)
   view.setUint32(24, xsdt, true)
   checksum(rsdp, 8, 20)
-  checksum(rsdp, 32, 36)
+  checksum(rsdp, 32, RSDP_BYTES)
   return rsdp
 }
 
