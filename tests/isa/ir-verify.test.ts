@@ -21,6 +21,8 @@ const modes = [
   S.MODE_CODE32 | S.MODE_STACK32,
   S.MODE_CODE32 | S.MODE_STACK32 | S.MODE_FLAT,
   S.MODE_CODE64,
+  S.MODE_CODE64 | S.MODE_X87_NM | S.MODE_SSE_NM | S.MODE_WAIT_NM,
+  S.MODE_CODE32 | S.MODE_STACK32 | S.MODE_SSE_UD | S.MODE_MMX_UD,
 ]
 
 /** Lowers `code` and verifies it; the complaints, and the text with them where there are any. */
@@ -108,6 +110,9 @@ test('the verifier names what is wrong', () => {
   ]
   for (const [text, reason] of wrong) match(judge(text), reason, text)
   match(judge(`@0#0 ld_z8_bd rax, rbx, 0\n${NEXT}`, S.MODE_CODE32), /passed its segment/)
+  match(judge(`@0#0 segment t6, rbx, 3, 1, -1, 0\n@0#0 ld_z32_bd rax, t6, 0\n${NEXT}`, S.MODE_CODE32), /asked for 1/)
+  match(judge(`@0#0 segment t6, rbx, 3, 4, -1, 0\n@0#0 st32_bd rax, t6, 0\n${NEXT}`, S.MODE_CODE32), /asked for reading/)
+  strictEqual(judge(`@0#0 segment t6, rbx, 3, 132, -1, 0\n@0#0 st32_bd rax, t6, 0\n${NEXT}`, S.MODE_CODE32), '')
   match(judge(`@0#0 next 1, 6, 0`, S.MODE_CODE64 | S.MODE_SINGLE, 1), /link 0/)
   // A store to what LDW has checked is safe.
   strictEqual(judge(`@0#0 ldw32 t1, rcx\n@0#0 addi32 t1, t1, 1\n@0#0 st32_bd t1, rcx, 0\n${NEXT}`), '')

@@ -200,3 +200,15 @@ export function fieldsAt(words: Int32Array, at: number): IrFields {
 
 /** Bytes of a slot field: its own, or the size in the low bits of field c. */
 export const slotBytes = (record: IrFields, slot: { readonly bytes: number }): number => slot.bytes || 1 << (record.c & 3)
+
+/** Bytes of guest memory of the loads OP_LD_Z8_BD …, in their order. */
+const loadBytes = [1, 2, 4, 8, 1, 1, 2, 2, 4, 1, 2, 1]
+
+/** What a load or store asks of memory; undefined for operations that are none. LDW asks for a store. */
+export function accessOf(code: number): { readonly bytes: number; readonly write: boolean; readonly indexed: boolean } | undefined {
+  if (code < op.OP_LD_Z8_BD || code > op.OP_LDW64) return undefined
+  if (code < op.OP_ST8_BD) {
+    return { bytes: loadBytes[(code - op.OP_LD_Z8_BD) % loadBytes.length]!, write: false, indexed: code >= op.OP_LD_Z8_BIS }
+  }
+  return { bytes: 1 << ((code - op.OP_ST8_BD) & 3), write: true, indexed: code >= op.OP_ST8_BIS && code <= op.OP_ST64_BIS }
+}

@@ -12,16 +12,17 @@
  *  9. A temporary byte is read only after the same instruction has written it.
  * 10. Precise state: no record that may fault follows one of the same instruction that writes a register, the flags or memory. A store to an address that the
  *     instruction has loaded by LDW (which checks for the write) does not count as one that may fault.
- * 11. Outside 64-bit mode every address of an access has passed its segment: OP_SEGMENT, or a cut to 32 bits where segments are flat; JMPI checks the limit
- *     of CS where there may be one.
+ * 11. Outside 64-bit mode every address of an access has passed its segment: OP_SEGMENT, or a cut to 32 bits where segments are flat, for at
+ *     least its bytes and for writing where it writes; JMPI checks the limit of CS where there may be one.
  * 12. Limits: BLOCK_INSTRUCTIONS_MAX, offsets of 10 bits; blocks of MODE_SINGLE hold one instruction and link to nothing.
  *
  * Not checked: that the records mean what the instruction means (the ISA suite's part); what a helper reads besides T0, T1 and T2; that a helper itself checks
- * before it writes; that an address in 64-bit mode is linear; whether a segment check has the right number of bytes; that LINK_16 stands where RIP is 16 bits.
+ * before it writes; that an address in 64-bit mode is linear; for how many bytes the segment of a call's operand
+ * has been asked; that LINK_16 stands where RIP is 16 bits.
  */
 
 import * as S from '../state/layout.js'
-import { type Field, fieldsAt, type IrFields, shapes, slotBytes } from './fields.js'
+import { accessOf, type Field, fieldsAt, type IrFields, shapes, slotBytes } from './fields.js'
 import { H_BIT_MEMORY, H_CALL_FAR, H_JMP_FAR, H_NEAR_CALL, H_NEAR_RET, H_PUSH } from './helper-ids.js'
 import * as op from './ops.js'
 import { helperName, slotName } from './text.js'
@@ -51,7 +52,13 @@ const isTemporary = (slot: number): boolean => (slot >= S.T0 && slot < S.SEG_BAS
 const isGeneral = (slot: number): boolean => slot < S.T0
 const isStore = (code: number): boolean => code >= op.OP_ST8_BD && code <= op.OP_STI64
 const isWriteBackLoad = (code: number): boolean => code >= op.OP_LDW8 && code <= op.OP_LDW64
-const isAccess = (code: number): boolean => code >= op.OP_LD_Z8_BD && code <= op.OP_LDW64
+
+interface Passed {
+  readonly bytes: number
+  readonly write: boolean
+}
+
+const everything: Passed = { bytes: Infinity, write: true }
 
 class Verifier {
   readonly problems: string[] = []
@@ -59,8 +66,8 @@ class Verifier {
   private record!: IrFields
   /** Bytes written by the present instruction, one bit each, by slot. */
   private readonly written = new Map<number, number>()
-  /** Temporaries that hold an address that has passed its segment. */
-  private readonly passed = new Set<number>()
+  /** Temporaries that hold an address that has passed its segment, and for what. */
+  private readonly passed = new Map<number, Passed>()
   /** Address slot of the present instruction's LDW, and its bytes. */
   private writeBack = { slot: -1, bytes: 0 }
   private committed = ''
@@ -136,7 +143,7 @@ class Verifier {
     this.particular()
     if (isCall(record.op)) this.call()
     if (shape.faults && !this.storesBack()) this.check(this.committed === '', `may fault after ${this.committed} has been written`)
-    if (!this.long && isAccess(record.op)) this.access()
+    if (!this.long) this.access()
     this.effects()
   }
 
@@ -276,9 +283,14 @@ class Verifier {
   /** Invariant 11. */
   private access(): void {
     const { record } = this
-    const indexed =
-      (record.op >= op.OP_LD_Z8_BIS && record.op <= op.OP_LD_S8_16_BIS) || (record.op >= op.OP_ST8_BIS && record.op <= op.OP_ST64_BIS)
-    this.check(!indexed && record.imm === 0 && this.passed.has(record.a), `address in ${slotName(record.a)} has not passed its segment`)
+    const access = accessOf(record.op)
+    if (!access) return
+    const passed = this.passed.get(record.a)
+    const name = slotName(record.a)
+    this.check(!access.indexed && record.imm === 0 && passed !== undefined, `address in ${name} has not passed its segment`)
+    if (!passed) return
+    this.check(access.bytes <= passed.bytes, `${access.bytes} bytes at ${name}, its segment was asked for ${passed.bytes}`)
+    this.check(!access.write || passed.write, `writes at ${name}, its segment was asked for reading`)
   }
 
   private storesBack(): boolean {
@@ -318,8 +330,12 @@ class Verifier {
     const { record } = this
     const flat = (this.block.mode & S.MODE_FLAT) !== 0
     const cut = [op.OP_LEA32_BD, op.OP_LEA32_BIS, op.OP_ZX16, op.OP_MOVI32].includes(record.op)
-    const copied = record.op === op.OP_LEA_BD && record.imm === 0 && this.passed.has(record.a)
-    if (record.op === op.OP_SEGMENT || (flat && cut) || copied) this.passed.add(record.d)
+    if (record.op === op.OP_SEGMENT) this.passed.set(record.d, { bytes: record.c & 0x7f, write: (record.c & 0x80) !== 0 })
+    else if (flat && cut) this.passed.set(record.d, everything)
+    else if (record.op === op.OP_LEA_BD && record.imm === 0) {
+      const copied = this.passed.get(record.a)
+      if (copied) this.passed.set(record.d, copied)
+    }
   }
 }
 
