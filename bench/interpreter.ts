@@ -1,5 +1,6 @@
 /**
- * Nanoseconds of processor time per instruction of the core on small loops. Not a test: node --import tsx bench/interpreter.ts [million instructions]
+ * Nanoseconds of processor time per instruction of the core on small loops. Not a test:
+ *   node --import tsx bench/interpreter.ts [million instructions] [translate]
  * Build the kernels for speed first: node tools/build-kernel.js
  */
 
@@ -8,6 +9,7 @@ import { CODE, DATA, WINDOW_BYTES, type Case } from '../tests/isa/state.js'
 
 const MILLION = 1_000_000
 const instructions = Number(process.argv[2] ?? 100) * MILLION
+const translate = process.argv[3] === 'translate'
 const CODE_OFFSET = 0x100
 
 interface Loop {
@@ -95,7 +97,7 @@ function start(machine: Machine, code: readonly number[]): void {
 }
 
 for (const { name, code, round } of loops) {
-  const machine = new Machine()
+  const machine = new Machine(translate)
   start(machine, code)
   // WebAssembly functions are replaced by their optimised form at a call, never in a loop: short runs first, and time for the compiler.
   for (let n = 0; n < 20; n++) {

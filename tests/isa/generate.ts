@@ -242,9 +242,6 @@ function aim(random: Random, e: Encoding, d: Draft, form: MemoryForm, at: bigint
   return form
 }
 
-/** A store that an unmasked exception stops does not touch memory here; the host looks at the address first. */
-const isX87Store = (row: CompiledRow): boolean => row.row.semantics.kind === 'x87' && /^F(I?ST|BST)/.test(row.row.mnemonic)
-
 function drawEncoding(random: Random, row: CompiledRow, mode: CodeMode): Encoding {
   const options = row.row.options
   const long = mode === 'long'
@@ -271,7 +268,6 @@ function drawEncoding(random: Random, row: CompiledRow, mode: CodeMode): Encodin
   if (!long && /^F?X(SAVE|RSTOR)|^F(N?STENV|N?SAVE|LDENV|RSTOR)|^MASKMOV/.test(row.row.mnemonic)) e.addressPrefix = mode === 'segmented16'
   // Whether CS may be written is asked by the host only once something is to be written.
   if (!long && /^(ARPL|MASKMOVQ|MOV [EM][vw],Sw|F?X(SAVE|RSTOR))/.test(`${row.row.mnemonic} ${row.row.operands}`)) e.segment = 0
-  if (isX87Store(row) && mode === 'compatibility') e.addressPrefix = false
   if (options.rep && random.oneIn(2)) e.repeat = random.pick([0xf3, 0xf2])
   if (row.row.mnemonic === 'JMP' || row.row.mnemonic === 'CALL' || /^J|^LOOP|^RET/.test(row.row.mnemonic)) e.segment = 0
   return e
@@ -309,7 +305,7 @@ function jumpDistance(random: Random, bytes: number, length: number): bigint {
 }
 
 /** One attempt; undefined where the bytes do not decode to the row. */
-function attempt(random: Random, row: CompiledRow, mode: CodeMode, check: (code: Uint8Array) => boolean, name: string): Case | undefined {
+function attempt(random: Random, row: CompiledRow, mode: CodeMode, check: (code: Uint8Array) => boolean, name: string, only?: number): Case | undefined {
   const d = new Draft(random)
   const e = drawEncoding(random, row, mode)
   d.rflags |= random.u32() & 0x8d5
@@ -317,16 +313,17 @@ function attempt(random: Random, row: CompiledRow, mode: CodeMode, check: (code:
   if (e.segment === 0x64 && mode === 'long') d.fs = random.pick([0n, 0x1000n, BigInt(DATA), BigInt.asUintN(64, -0x5000n) & 0x7fffffffffffn])
   if (e.segment === 0x65 && mode === 'long') d.gs = BigInt(random.below(0x10000000))
   settleByMeaning(random, e, d)
-  const wantsMemory = row.form === 0 || (row.form < 0 && row.hasModrm && row.modrm < 0 && hasOperand(row, 'EMWQ') && random.oneIn(2))
+  const wantsMemory = only !== undefined || row.form === 0 || (row.form < 0 && row.hasModrm && row.modrm < 0 && hasOperand(row, 'EMWQ') && random.oneIn(2))
   const isBit = /^BT/.test(row.row.mnemonic) && hasOperand(row, 'G')
-  let at = isX87Store(row) || (isSegmented(mode) && row.operands.some((o) => o.class === 'M' && o.size === '')) ? inWindow(random, alignment(row)) : target(random, alignment(row), mode)
+  let at = isSegmented(mode) && row.operands.some((o) => o.class === 'M' && o.size === '') ? inWindow(random, alignment(row)) : target(random, alignment(row), mode)
+  if (only !== undefined) at = only
   if (wantsMemory) {
     const registers = mode === 'long' ? 16 : 8
-    const free = Array.from({ length: registers }, (_, r) => r).filter((r) => !d.settled.has(r) || (r === RSP && !isX87Store(row)))
+    const free = Array.from({ length: registers }, (_, r) => r).filter((r) => !d.settled.has(r) || (r === RSP && only === undefined))
     e.memory = chooseMemory(random, mode, e.addressPrefix, free)
     if (isBit && e.reg !== e.memory.base && e.reg !== e.memory.index) d.gpr[e.reg] = BigInt.asUintN(64, BigInt(random.below(1600) - 800))
     else if (isBit) e.reg = e.memory.base
-    if (/XSAVE|XRSTOR/.test(row.row.mnemonic)) at = WINDOW + 64 * random.below(4)
+    if (/XSAVE|XRSTOR/.test(row.row.mnemonic) && only === undefined) at = WINDOW + 64 * random.below(4)
     e.memory = aim(random, e, d, e.memory, dataAddress(mode, at))
     e.lock = row.row.options.lock === true && random.oneIn(4)
   }
@@ -377,12 +374,13 @@ export class Generator {
     return status === DECODED && this.instruction.row === row && this.instruction.length === code.length
   }
 
-  cases(row: CompiledRow, mode: CodeMode, count: number, seed: number): Case[] {
+  /** `only`: the memory operand stands there. */
+  cases(row: CompiledRow, mode: CodeMode, count: number, seed: number, only?: number): Case[] {
     const random = new Random(seed)
     const made: Case[] = []
     const name = `${row.row.mnemonic} ${row.row.operands} (${row.row.encoding})`
     for (let tries = 0; made.length < count && tries < count * 10 + 50; tries++) {
-      const one = attempt(random, row, mode, (code) => this.decodesTo(row, mode, code), name)
+      const one = attempt(random, row, mode, (code) => this.decodesTo(row, mode, code), name, only)
       if (one) made.push(one)
     }
     return made

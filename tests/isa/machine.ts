@@ -80,13 +80,14 @@ export class Machine {
   readonly s: number
   private readonly view: DataView
 
-  constructor() {
+  /** `translate`: hot code is compiled, as in a whole chip; otherwise all is interpreted. */
+  constructor(translate = false) {
     const folder = kernelFolder()
     const linear = createLinearMemory(DRAM_BYTES, 16 * MIB)
     const entropy = { fill: (into: Uint8Array): void => void into.fill(0x5a) }
     this.memory = new MemoryController({ kernel: readFileSync(join(folder, 'memory.wasm')), linear, entropy })
     const platform = { entropy32: () => 0x12345678, tscHost: () => 0 }
-    this.kernel = new CoreKernel(readFileSync(join(folder, 'core.wasm')), linear.memory, this.memory.kernelImports(), platform, opcodeTable())
+    this.kernel = new CoreKernel(readFileSync(join(folder, 'core.wasm')), linear.memory, this.memory.kernelImports(), platform, opcodeTable(), translate)
     this.kernel.exports.code_cache_reset(1)
     this.core = new Core(this.kernel, { index: 0, tscPerInstruction: 2, onWbinvd: () => undefined })
     this.s = this.core.state
@@ -158,13 +159,15 @@ export class Machine {
     this.putU64(GDT + 0x28, descriptor(0, 0xffffffff, 0xcf3))
     this.putU64(GDT + 0x30, descriptor(0, 0xffffffff, 0xafb))
     localSegments.forEach(({ base, limit, attributes }, n) => this.putU64(LDT + n * 8, descriptor(base, limit, attributes)))
+    // Every gate uses the first stack of the interrupt stack table, so that handlers of CPL 0 find their frame there too.
+    this.putU64(TSS + 0x24, SUPERVISOR + BigInt(STACK_TOP))
     this.putU64(TSS + 4, SUPERVISOR + BigInt(STACK_TOP))
     // The I/O permission map lies beyond the limit: no port is permitted.
     this.memory.write(TSS + 0x66, Uint8Array.of(0x68, 0))
     for (let vector = 0; vector < 256; vector++) {
       const handler = SUPERVISOR + BigInt(HANDLERS + vector * HANDLER_BYTES)
       const type = vector === 3 || vector === 4 ? 0xeen : 0x8en
-      this.putU64(IDT + vector * 16, (handler & 0xffffn) | (0x10n << 16n) | (type << 40n) | (((handler >> 16n) & 0xffffn) << 48n))
+      this.putU64(IDT + vector * 16, (handler & 0xffffn) | (0x10n << 16n) | (1n << 32n) | (type << 40n) | (((handler >> 16n) & 0xffffn) << 48n))
       this.putU64(IDT + vector * 16 + 8, (handler >> 32n) & 0xffffffffn)
       this.memory.write(HANDLERS + vector * HANDLER_BYTES, Uint8Array.of(0xf4))
     }
@@ -213,6 +216,14 @@ export class Machine {
     this.segment(S.ES, userData)
     this.segment(S.FS, { selector: 0, attributes: 0, limit: 0 }, fs)
     this.segment(S.GS, { selector: 0, attributes: 0, limit: 0 }, gs)
+  }
+
+  /** After `load`: the same code at CPL 0. */
+  raisePrivilege(): void {
+    this.segment(S.CS, { selector: 0x10, attributes: 0xa9b, limit: 0xffffffff })
+    this.segment(S.SS, { selector: 0x18, attributes: 0xc93, limit: 0xffffffff })
+    this.setU32(S.CPL, 0)
+    this.kernel.exports.update_mode(this.s)
   }
 
   setFlags(rflags: number): void {

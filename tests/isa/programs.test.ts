@@ -14,10 +14,13 @@ import type { Case, Outcome } from './state.js'
 const PROGRAMS = Number(process.env['CBIT_ISA_PROGRAMS'] ?? 1500)
 const SEED = Number(process.env['CBIT_ISA_SEED'] ?? 1)
 const INSTRUCTIONS_MAX = 100_000
+/** More than a block must run before it is translated. */
+const HOT_ROUNDS = 2500
+const HOT_INSTRUCTIONS_MAX = 10_000_000
 
 const programs = new Programs(opcodeTable())
-const some = (count: number, from: number): Case[] =>
-  Array.from({ length: count }, (_, n) => programs.program(SEED * 1_000_003 + from + n, 4 + (n % 60), 1 + (n % 7)))
+const some = (count: number, from: number, rounds = 1): Case[] =>
+  Array.from({ length: count }, (_, n) => programs.program(SEED * 1_000_003 + from + n, 4 + (n % 60), rounds + (n % 7)))
 
 /** Runs in slices of up to `most` instructions, and says how many were retired. */
 function inSlices(machine: Machine, c: Case, random: Random, most: number): { outcome: Outcome; retired: number } {
@@ -42,6 +45,27 @@ describe('random programs', () => {
       const lines = differences(machine.run(c, INSTRUCTIONS_MAX), outcomes[n]!, { flags: 0 })
       assert.equal(lines.length, 0, [describeCase(c), ...lines].join('\n'))
     })
+  })
+
+  it('end so when they are hot enough to be translated', { skip: typeof oracle === 'string' ? oracle : false }, () => {
+    assert(typeof oracle !== 'string')
+    const machine = new Machine(true)
+    const cases = some(Math.ceil(PROGRAMS / 30), 700_000, HOT_ROUNDS)
+    const outcomes = oracle.run(cases)
+    cases.forEach((c, n) => {
+      const lines = differences(machine.run(c, HOT_INSTRUCTIONS_MAX), outcomes[n]!, { flags: 0 })
+      assert.equal(lines.length, 0, [describeCase(c), ...lines].join('\n'))
+    })
+    assert(machine.kernel.counters.translated?.regions, 'some code became hot')
+  })
+
+  it('do the same in slices when translated', () => {
+    const machine = new Machine(true)
+    const random = new Random(SEED)
+    for (const c of some(Math.ceil(PROGRAMS / 100), 800_000, HOT_ROUNDS)) {
+      const whole = inSlices(new Machine(), c, random, INSTRUCTIONS_MAX)
+      assert.deepEqual(inSlices(machine, c, random, 5000), whole, describeCase(c))
+    }
   })
 
   it('do the same in slices of any size', () => {

@@ -65,6 +65,7 @@ const byHand: readonly (readonly [RegExp, string])[] = [
   [/^(INT|INT1|IRET|JMP|CALL|RETF|SYSCALL|SYSRET|SYSENTER|SYSEXIT|SWAPGS|POPF|PUSHF|STI|CLI|HLT|IN|OUT|INS|OUTS|INSB|OUTSB|LAR|LSL|VERR|VERW|ARPL|LTR|LLDT|LGDT|SGDT)$/, 'system'],
   [/^(vm|stgi|clgi|skinit|invlpga)/, 'svm'],
   [/^(INVLPG|INVPCID)$/, 'mmu'],
+  [/^(CLTS|LMSW|SMSW|LIDT|SIDT|SLDT|STR|INVD|WBINVD|WBNOINVD|RDPMC|MONITORX?|MWAITX?|RDSEED)$/, 'privileged'],
 ]
 
 export function writtenByHand(row: CompiledRow): string | undefined {

@@ -25,6 +25,7 @@ export function store16(s: usize, la: u64, v: u64): void { if (ok(s, la)) store<
 export function store32(s: usize, la: u64, v: u64): void { if (ok(s, la)) store<u32>(<usize>la, <u32>v) }
 export function store64(s: usize, la: u64, v: u64): void { if (ok(s, la)) store<u64>(<usize>la, v) }
 export function load_bytes(s: usize, la: u64, to: usize, n: u32): bool { if (!ok(s, la)) return false; memory.copy(to, <usize>la, n); return true }
+export function probe_write(s: usize, la: u64, n: u32): bool { return ok(s, la) }
 export function store_bytes(s: usize, la: u64, from: usize, n: u32): bool { if (!ok(s, la)) return false; memory.copy(<usize>la, from, n); return true }
 `
 const flatFlags = `
