@@ -17,7 +17,7 @@ const debianFirmware = '/usr/share/ovmf/OVMF.fd'
 const hashingFirmware = new URL('../../../shared/vectors/launch-digest/ovmf_AmdSev_suffix.bin', import.meta.url)
 
 function whyNot(firmware: string | URL): string | false {
-  if (needsKernel.skip) return needsKernel.skip
+  if (typeof needsKernel.skip === 'string') return needsKernel.skip
   if (!existsSync(firmware)) return `${String(firmware)} is absent (package ovmf, or the shared vectors)`
   const probe = spawnSync(tool, ['--help'], { encoding: 'utf8' })
   if (probe.error) return `${tool} is not installed (package libvirt-clients-qemu)`

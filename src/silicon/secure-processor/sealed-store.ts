@@ -1,4 +1,4 @@
-import { ascii, concatBytes, equalBytes } from '../../lib/bytes.js'
+import { ascii, concatBytes, equalBytes, u32le } from '../../lib/bytes.js'
 import { aes256GcmOpen, aes256GcmSeal, kdfCounter } from '../../lib/crypto.js'
 import { bytes, layout, u32 } from '../../lib/layout.js'
 
@@ -62,7 +62,8 @@ export class SealedStore {
 
   save(content: Uint8Array): void {
     const next = { slot: 1 - this.current.slot, sequence: this.current.sequence + 1 }
-    const iv = this.random(12)
+    // The number makes it new even where a seeded board repeats its entropy after power-on.
+    const iv = concatBytes(this.random(8), u32le(next.sequence))
     const fields = { magic: MAGIC, sequence: next.sequence, length: content.length, iv }
     const aad = SlotHeader.encode(fields).subarray(0, AUTHENTICATED_BYTES)
     const { ciphertext, tag } = aes256GcmSeal(this.key, iv, content, aad)
