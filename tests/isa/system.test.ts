@@ -752,3 +752,29 @@ test('registers that hold addresses take 57 bits with four-level paging, and no 
   m.set(S.RDX, 0x0102_0000n)
   m.fault(13, 0x0f, 0x30)
 })
+
+test('an address that is not canonical is #SS through the stack segment and #GP elsewhere', () => {
+  const wild = 0x0080_0000_0000_0000n
+  const raises = (vector: number, register: number, ...code: number[]): void => {
+    const m = machine.long64(3)
+    m.set(register, wild)
+    m.fault(vector, ...code)
+    assert.equal(m.r64(STACK0 - 48), 0n)
+    assert.equal(Number(m.r64(STACK0 - 40)), CODE)
+  }
+  raises(12, S.RSP, 0x48, 0x8b, 0x04, 0x24) // mov rax, [rsp]
+  raises(12, S.RSP, 0x50) // push rax
+  raises(12, S.RSP, 0xc3) // ret
+  raises(12, S.RSP, 0xff, 0x33) // push [rbx]
+  raises(12, S.RBP, 0x48, 0x8b, 0x45, 0x08) // mov rax, [rbp+8]
+  raises(12, S.RBP, 0x0f, 0xb6, 0x44, 0x1d, 0x00) // movzx eax, byte [rbp+rbx]
+  raises(12, S.RBP, 0x66, 0x0f, 0x38, 0x00, 0x45, 0x00) // pshufb xmm0, [rbp]
+  raises(12, S.RBP, 0x2e, 0x80, 0x45, 0x00, 0x01) // add byte cs:[rbp], 1
+  raises(13, S.RAX, 0x48, 0x8b, 0x00) // mov rax, [rax]
+  raises(13, S.RAX, 0xff, 0x30) // push [rax]
+  raises(12, S.RBP, 0x48, 0x8b, 0x04, 0x2c) // mov rax, [rsp+rbp]: the base decides
+  raises(13, S.R8 + 32, 0x49, 0x8b, 0x04, 0x24) // mov rax, [r12]
+  raises(13, S.R8 + 40, 0x49, 0x8b, 0x45, 0x00) // mov rax, [r13]
+  raises(13, S.RSP, 0x64, 0x8b, 0x04, 0x24) // mov eax, fs:[rsp]
+  raises(13, S.RSI, 0xac) // lodsb
+})

@@ -5,7 +5,7 @@ import {
   CPL, CR2, CS, DS, ES, FAULT, FAULT_ADDRESS, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_VECTOR_MASK, FAULT_VMEXIT, FS, GS, HALTED, IDTR, NMI_BLOCKED, PC,
   RSP, SHADOW, SS,
 } from '../state/layout'
-import { DEBUG_PENDING, DELIVERING, DELIVERING_ERROR } from '../state/system-layout'
+import { DEBUG_PENDING, DELIVERING, DELIVERING_ERROR, FAULT_NOT_CANONICAL } from '../state/system-layout'
 import { FLAG_AC, FLAG_IF, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VM } from '../../../spec/x86/flags'
 import { R_EXIT, R_FAULT, R_JUMP, R_NEXT } from '../ir/results'
 import { debug_after_entry, debug_end_resume } from './debug'
@@ -18,6 +18,7 @@ import { get_flags, set_flags } from './flags'
 import { sys_load32, sys_load64 } from './memory'
 import { update_mode } from './mode'
 import { desc_dpl, desc_type, is_long, is_protected, is_vm86, seg_base, seg_limit, seg_selector, set_null_segment, set_real_segment, TYPE_EC } from './segment'
+import { stack_reference } from './stack-reference'
 import { svm_exception, svm_leave, svm_shutdown } from './svm'
 import { task_switch, TASK_BY_GATE } from './task'
 
@@ -253,7 +254,10 @@ export function deliver_fault(s: usize): u32 {
     }
     store<u32>(s, 0, FAULT)
     store<u32>(s, 0, DEBUG_PENDING)
-    let vector = fault & FAULT_VECTOR_MASK
+    let vector = fault & FAULT_NOT_CANONICAL && stack_reference(s) ? SS_FAULT : fault & FAULT_VECTOR_MASK
+    // Looking at the instruction may itself have left the guest; it runs again later.
+    if (load<u32>(s, FAULT) & FAULT_VMEXIT) continue
+    store<u32>(s, 0, FAULT)
     let has_error = (fault & FAULT_HAS_ERROR) != 0
     let error = has_error ? load<u32>(s, FAULT_ERROR) : 0
     if (svm_exception(s, vector, has_error, error, load<u64>(s, FAULT_ADDRESS))) return left_guest(s)

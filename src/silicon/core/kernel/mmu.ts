@@ -2,8 +2,9 @@
 // The walks stand in walk.ts and walk-nested.ts, the invalidations in mmu-space.ts.
 
 import {
-  CR0, CR3, CR4, CTX, EFER, LAST_FRAME, NESTED_PAGING, SPACE, TLB_ENTRIES, TLB_EXEC, TLB_EXEC_ENTRIES, TLB_READ, TLB_WRITE,
+  CR0, CR3, CR4, CTX, EFER, FAULT, LAST_FRAME, NESTED_PAGING, SPACE, TLB_ENTRIES, TLB_EXEC, TLB_EXEC_ENTRIES, TLB_READ, TLB_WRITE,
 } from '../state/layout'
+import { FAULT_NOT_CANONICAL } from '../state/system-layout'
 import { MMU_CODE_PAGES, MMU_GIANT_PAGES, MMU_LARGE_PAGES, MMU_PDPTE, MMU_USER_READ, MMU_USER_WRITE } from './svm-state'
 import { CR0_PG, CR4_PAE, CR4_PCIDE, CR4_PKE, EFER_LMA } from '../../../spec/x86/control-registers'
 import { WATCH_BASE } from '../../fabric-layout'
@@ -54,10 +55,17 @@ function no_memory(s: usize): usize {
   return MMU_NO_MEMORY
 }
 
+function refuse_address(s: usize, access: u32): void {
+  const first = !load<u32>(s, FAULT)
+  raise_error(s, access & ACCESS_STACK ? SS_FAULT : GP, 0)
+  const data = (access & ACCESS_KIND) != ACCESS_FETCH && !(access & (ACCESS_IMPLICIT | ACCESS_STACK))
+  if (first && data) store<u32>(s, load<u32>(s, FAULT) | FAULT_NOT_CANONICAL, FAULT)
+}
+
 /** Leaves the fault or #VMEXIT of a failed translation pending. */
 function refuse(s: usize, la: u64, access: u32, outcome: u32): usize {
   if (outcome == WALK_PAGE_FAULT) raise_page(s, load<u32>(s, EFER) & EFER_LMA ? la : la & 0xffffffff, page_error)
-  else if (outcome == WALK_NOT_CANONICAL) raise_error(s, access & ACCESS_STACK ? SS_FAULT : GP, 0)
+  else if (outcome == WALK_NOT_CANONICAL) refuse_address(s, access)
   else svm_npf(s, nested_error, outcome == WALK_NESTED_FINAL, nested_address, (access & ACCESS_KIND) == ACCESS_FETCH)
   return 0
 }

@@ -12,6 +12,8 @@ export const DEBUG_HOLD = 0xe10
 export const DEBUG_RESUME = 0xe14
 /** u32: the breakpoints that it touched; reported behind the instruction of DEBUG_HOLD. */
 export const DEBUG_HELD = 0xe18
+/** In FAULT: the #GP of a data access whose address is not canonical; #SS if the instruction went through the stack segment. */
+export const FAULT_NOT_CANONICAL = 0x400
 
 // MSRs, u64 each. The eleven fixed-range MTRRs stand at MSR_MTRR_BASE of layout.ts (0x360..0x3b7).
 export const MSR_DE_CFG = 0x3b8
