@@ -97,10 +97,9 @@ export function layCertificates({ driver, host, fuses }: Platform, policy = 0): 
   host.write(at.session + 0x1000, godh)
 }
 
-export function goodBuffer(scene: Scene, command: SevCommandName): Uint8Array {
-  const { platform, handle } = scene
+function platformBuffer({ platform, column }: Scene, command: SevCommandName): Uint8Array | undefined {
   const [paddr, other] = [word64(at.guest), word64(at.other)]
-  const initialised = scene.column !== 'UNINIT'
+  if (column !== 'UNINIT' && command === 'RECEIVE_START') layCertificates(platform)
   switch (command) {
     case 'INIT':
       return buffers.InitBuffer.encode({})
@@ -124,6 +123,22 @@ export function goodBuffer(scene: Scene, command: SevCommandName): Uint8Array {
       })
     case 'LAUNCH_START':
       return buffers.LaunchStartBuffer.encode({})
+    case 'RECEIVE_START':
+      return buffers.ReceiveStartBuffer.encode(receiveAreas)
+    default:
+      return undefined
+  }
+}
+
+export function goodBuffer(scene: Scene, command: SevCommandName): Uint8Array {
+  return platformBuffer(scene, command) ?? guestBuffer(scene, command)
+}
+
+function guestBuffer(scene: Scene, command: SevCommandName): Uint8Array {
+  const { platform, handle } = scene
+  const [paddr, other] = [word64(at.guest), word64(at.other)]
+  const initialised = scene.column !== 'UNINIT'
+  switch (command) {
     case 'LAUNCH_UPDATE_DATA':
       return buffers.LaunchUpdateDataBuffer.encode({ handle, paddr, length: 32 })
     case 'LAUNCH_UPDATE_VMSA':
@@ -141,14 +156,6 @@ export function goodBuffer(scene: Scene, command: SevCommandName): Uint8Array {
     case 'SEND_START':
       if (initialised) layCertificates(platform)
       return buffers.SendStartBuffer.encode({ handle, ...sendAreas })
-    case 'RECEIVE_START':
-      if (initialised) layCertificates(platform)
-      return buffers.ReceiveStartBuffer.encode({
-        pdhCertPaddr: word64(at.session + 0x1000),
-        pdhCertLength: 0x824,
-        sessionPaddr: word64(at.session),
-        sessionLength: 0x80,
-      })
     case 'ACTIVATE':
       return buffers.ActivateBuffer.encode({ handle, asid: 3 })
     case 'ACTIVATE_EX':
@@ -169,6 +176,13 @@ export function goodBuffer(scene: Scene, command: SevCommandName): Uint8Array {
     default:
       return buffers.HandleBuffer.encode({ handle })
   }
+}
+
+export const receiveAreas = {
+  pdhCertPaddr: word64(at.session + 0x1000),
+  pdhCertLength: 0x824,
+  sessionPaddr: word64(at.session),
+  sessionLength: 0x80,
 }
 
 export const sendAreas = {
