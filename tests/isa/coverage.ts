@@ -49,4 +49,4 @@ for (const feature of features) {
   open.push(...t.open)
 }
 console.log(cells('**all**', tally(rows)))
-console.log(`\nWithout a case of their own:\n\n${open.map((one) => `- ${one}`).join('\n')}`)
+if (open.length) console.log(`\nWithout a case of their own:\n\n${open.map((one) => `- ${one}`).join('\n')}`)

@@ -9,7 +9,7 @@ import { HostOracle } from './host-oracle.js'
 import { Machine } from './machine.js'
 import { Programs } from './programs.js'
 import { Random } from './random.js'
-import type { Case, Outcome } from './state.js'
+import { codeModes, type Case, type CodeMode, type Outcome } from './state.js'
 
 const PROGRAMS = Number(process.env['CBIT_ISA_PROGRAMS'] ?? 1500)
 const SEED = Number(process.env['CBIT_ISA_SEED'] ?? 1)
@@ -19,8 +19,8 @@ const HOT_ROUNDS = 2500
 const HOT_INSTRUCTIONS_MAX = 10_000_000
 
 const programs = new Programs(opcodeTable())
-const some = (count: number, from: number, rounds = 1): Case[] =>
-  Array.from({ length: count }, (_, n) => programs.program(SEED * 1_000_003 + from + n, 4 + (n % 60), rounds + (n % 7)))
+const some = (count: number, from: number, rounds = 1, mode: CodeMode = 'long'): Case[] =>
+  Array.from({ length: count }, (_, n) => programs.program(SEED * 1_000_003 + from + n, 4 + (n % 60), rounds + (n % 7), mode))
 
 /** Runs in slices of up to `most` instructions, and says how many were retired. */
 function inSlices(machine: Machine, c: Case, random: Random, most: number): { outcome: Outcome; retired: number } {
@@ -36,16 +36,18 @@ describe('random programs', () => {
   const oracle = HostOracle.open()
   after(() => typeof oracle !== 'string' && oracle.close())
 
-  it('end as on the host’s CPU', { skip: typeof oracle === 'string' ? oracle : false }, () => {
-    assert(typeof oracle !== 'string')
-    const machine = new Machine()
-    const cases = some(PROGRAMS, 0)
-    const outcomes = oracle.run(cases)
-    cases.forEach((c, n) => {
-      const lines = differences(machine.run(c, INSTRUCTIONS_MAX), outcomes[n]!, { flags: 0 })
-      assert.equal(lines.length, 0, [describeCase(c), ...lines].join('\n'))
+  for (const mode of codeModes) {
+    it(`end in ${mode} mode as on the host’s CPU`, { skip: typeof oracle === 'string' ? oracle : false }, () => {
+      assert(typeof oracle !== 'string')
+      const machine = new Machine()
+      const cases = some(mode === 'long' ? PROGRAMS : Math.ceil(PROGRAMS / 4), 0, 1, mode)
+      const outcomes = oracle.run(cases)
+      cases.forEach((c, n) => {
+        const lines = differences(machine.run(c, INSTRUCTIONS_MAX), outcomes[n]!, { flags: 0, narrow: mode !== 'long' })
+        assert.equal(lines.length, 0, [describeCase(c), ...lines].join('\n'))
+      })
     })
-  })
+  }
 
   it('end so when they are hot enough to be translated', { skip: typeof oracle === 'string' ? oracle : false }, () => {
     assert(typeof oracle !== 'string')
