@@ -18,8 +18,9 @@ export function planLaunch(image: GuestImage, memoryBytes: number, cBit: number 
   const acpi = buildAcpiTables(acpiBase, ACPI_AREA_BYTES, vcpus)
   const plan = image.plan({ memoryBytes, memoryMap: memoryMap(memoryBytes), cBit, rsdp: acpi.rsdp })
   const regions = [...plan.regions, { name: 'acpi', gpa: acpiBase, bytes: acpi.bytes }]
-  // An encrypted guest would see its ROM through shared mappings; it is told the address instead.
-  if (cBit === undefined) regions.push({ name: 'rsdp', gpa: BIOS_BASE, bytes: romPage(acpi.bytes) })
+  // An encrypted guest would see its ROM through shared mappings; it is told the address instead, as is one whose image fills that page itself.
+  const taken = plan.regions.some((region) => region.gpa <= BIOS_BASE && region.gpa + region.bytes.length > BIOS_BASE)
+  if (cBit === undefined && !taken) regions.push({ name: 'rsdp', gpa: BIOS_BASE, bytes: romPage(acpi.bytes) })
   checkRegions(regions, memoryBytes)
   return { regions, entry: plan.entry }
 }

@@ -62,7 +62,7 @@ export class CallCode {
       case op.OP_DIVIDE:
         return this.divide(record)
       case op.OP_MULTIPLY:
-        return this.emitSimple(record, [S.RAX, record.a], [S.RAX, S.RDX], true)
+        return this.emitSimple(record, [S.RAX, S.RDX, record.a], [S.RAX, S.RDX], true)
       case op.OP_SIGN:
         return this.emitSimple(record, [S.RAX, S.RDX], [S.RDX], false)
       case op.OP_ROTATE:
