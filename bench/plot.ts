@@ -46,14 +46,14 @@ export function plot(report: Report): string {
   })
   const legend = series.map(
     ({ label, colour }, i) =>
-      `<rect x="${labelWidth + 270 + i * 90}" y="14" width="11" height="11" fill="${colour}"/>` +
-      `<text x="${labelWidth + 286 + i * 90}" y="24">${label}</text>`,
+      `<rect x="${labelWidth + 310 + i * 90}" y="14" width="11" height="11" fill="${colour}"/>` +
+      `<text x="${labelWidth + 326 + i * 90}" y="24">${label}</text>`,
   )
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${labelWidth + plotWidth + right}" height="${height}"`,
     ` font-family="sans-serif" font-size="12" fill="#222">`,
     '<rect width="100%" height="100%" fill="#fff"/>',
-    `<text x="${labelWidth}" y="24" font-size="14">Time over QEMU TCG (less is better)</text>`,
+    `<text x="${labelWidth}" y="24" font-size="14">${report.clock === 'processor' ? 'Processor time' : 'Time'} over QEMU TCG (less is better)</text>`,
     ...legend,
     ...scale,
     ...bars,
