@@ -51,7 +51,7 @@ const notToBeRun = (opcode: string): boolean => /^(0f05|0f34|cd|0f01d9|0f01c1)/.
 const beyondOurChip = (opcode: string): boolean => /^(c4|c5|62|8f|0f38cf|0f3ac[ef]|0f38f[89]|0fc7[f][0-9a-f])/.test(opcode)
 
 /** Instructions that decode, and of which #UD is decided by registers, modes or features. */
-const undefinedAtRunTime = (opcode: string): boolean => /^(0f2[0-3]|8c|8e|0f01|0f00|0f0[5-7]|0f3[4-7]|0fae|0fc7)/.test(opcode)
+const undefinedAtRunTime = (opcode: string): boolean => /^(0f2[0-3]|0f01|0f00|0f0[5-7]|0f3[4-7]|0fae|0fc7)/.test(opcode)
 
 interface Hosts {
   readonly length: number

@@ -17,6 +17,9 @@ import { codeModes, type CodeMode } from './state.js'
 const CASES = Number(process.env['CBIT_ISA_CASES'] ?? 6)
 const SEED = Number(process.env['CBIT_ISA_SEED'] ?? 1)
 const REPORTED_MAX = 10
+const TF = 0x100
+/** One row in so many is single-stepped too, and every string instruction. */
+const STEPPED = 5
 /** Rows are run in portions, so that the records of many cases per row do not pile up. */
 const PORTION_CASES = 10_000
 
@@ -29,11 +32,12 @@ function* portions(rows: readonly CompiledRow[]): Iterable<CompiledRow[]> {
   for (let n = 0; n < rows.length; n += size) yield rows.slice(n, n + size)
 }
 
-function failuresOf(machine: Machine, host: HostOracle, rows: readonly CompiledRow[], mode: CodeMode): string[] {
+/** `flags`: set in RFLAGS beside those of the case. */
+function failuresOf(machine: Machine, host: HostOracle, rows: readonly CompiledRow[], mode: CodeMode, flags = 0): string[] {
   const generator = new Generator(table)
   const failures: string[] = []
   for (const portion of portions(rows)) {
-    const cases = portion.flatMap((row) => generator.cases(row, mode, CASES, SEED * 100_003 + table.rows.indexOf(row)).map((one) => ({ row, one })))
+    const cases = portion.flatMap((row) => generator.cases(row, mode, CASES, SEED * 100_003 + table.rows.indexOf(row)).map((one) => ({ row, one: { ...one, rflags: one.rflags | flags } })))
     const outcomes = host.run(cases.map(({ one }) => one))
     cases.forEach(({ row, one }, n) => {
       const lines = differences(machine.run(one), outcomes[n]!, toleranceOf(row, mode))
@@ -46,6 +50,15 @@ function failuresOf(machine: Machine, host: HostOracle, rows: readonly CompiledR
 describe('instructions as the host’s CPU executes them', { skip }, () => {
   const machine = skip === false ? new Machine() : undefined
   after(() => typeof oracle !== 'string' && oracle.close())
+
+  for (const mode of codeModes) {
+    it(`under RFLAGS.TF in ${mode} mode`, () => {
+      assert(machine && typeof oracle !== 'string')
+      const rows = table.rows.filter((row, n) => notOnHost(row, mode) === undefined && (row.row.options.rep !== undefined || n % STEPPED === SEED % STEPPED))
+      const failures = failuresOf(machine, oracle, rows, mode, TF)
+      assert.equal(failures.length, 0, `${failures.length} cases differ\n${failures.slice(0, REPORTED_MAX).join('\n')}`)
+    })
+  }
 
   const features = [...new Set(table.rows.map((row) => row.row.options.feature ?? 'BASE'))]
   for (const mode of codeModes) {

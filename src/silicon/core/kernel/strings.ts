@@ -1,7 +1,7 @@
 // MOVS, STOS, LODS, CMPS and SCAS with their REP forms. A long REP works page by page on linear memory, and leaves now and then so
 // that the run loop can look at its budget: the registers always show what has been done. APM vol. 3, each instruction's page.
 
-import { BUDGET, EFLAGS, ES, FAULT, PC, RAX, RCX, RDI, RSI } from '../state/layout'
+import { BUDGET, EFLAGS, ES, FAULT, PC, RAX, RCX, RDI, RSI, STEP_ARMED } from '../state/layout'
 import { H_CMPS, H_LODS, H_MOVS, H_SCAS, H_STOS } from '../ir/helper-ids'
 import { R_FAULT, R_JUMP, R_NEXT } from '../ir/results'
 import { linear } from './address'
@@ -141,11 +141,13 @@ export function string_operation(s: usize, rec: usize): u32 {
   const n = rec_b(rec)
   const mask = address_mask(c)
   const compares = id == H_CMPS || id == H_SCAS
+  // Under RFLAGS.TF every iteration traps (APM vol. 2, section 13.1.4).
+  const stepped = load<u32>(s, STEP_ARMED) != 0
   let moved: u64 = 0
   while (true) {
     const count = load<u64>(s, RCX) & mask
     if (!count) break
-    let done: u64 = id == H_MOVS || id == H_STOS ? bulk(s, rec, id, count) : 0
+    let done: u64 = !stepped && (id == H_MOVS || id == H_STOS) ? bulk(s, rec, id, count) : 0
     // What bulk() met is raised again by the single step, which stands at the first element.
     if (faulted(s) && !done) clear_fault(s)
     if (done) {
@@ -161,7 +163,7 @@ export function string_operation(s: usize, rec: usize): u32 {
     advance(s, RCX, 0 - done, c)
     moved += done * n
     if (compares && condition(s, COND_E) != ((c & REP) != 0)) break
-    if (moved >= BURST_MAX && load<u64>(s, RCX) & mask) {
+    if ((stepped || moved >= BURST_MAX) && load<u64>(s, RCX) & mask) {
       charge(s, moved)
       store<u64>(s, this_pc(s, rec), PC)
       return R_JUMP

@@ -32,9 +32,12 @@ const segmentRows: readonly OpcodeRow[] = [
   row('1F', 'POP', 'DS', helperEnd(id.H_POP_SEGMENT), legacyStack),
   row('0F A1', 'POP', 'FS', helperEnd(id.H_POP_SEGMENT), stack),
   row('0F A9', 'POP', 'GS', helperEnd(id.H_POP_SEGMENT), stack),
-  row('8C /r reg', 'MOV', 'Rv,Sw', helper(id.H_MOV_FROM_SEGMENT), system),
-  row('8C /r mem', 'MOV', 'Mw,Sw', helper(id.H_MOV_FROM_SEGMENT), system),
-  row('8E /r', 'MOV', 'Sw,Ew', helperEnd(id.H_MOV_TO_SEGMENT), system),
+  // There are six segment registers; CS cannot be loaded so. REX.R is ignored.
+  ...[0, 1, 2, 3, 4, 5].flatMap((n) => [
+    row(`8C /${n} reg`, 'MOV', 'Rv,Sw', helper(id.H_MOV_FROM_SEGMENT), system),
+    row(`8C /${n} mem`, 'MOV', 'Mw,Sw', helper(id.H_MOV_FROM_SEGMENT), system),
+  ]),
+  ...[0, 2, 3, 4, 5].map((n) => row(`8E /${n}`, 'MOV', 'Sw,Ew', helperEnd(id.H_MOV_TO_SEGMENT), system)),
   row('C4 /r mem', 'LES', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 0), { ...legacy, ...pointer }),
   row('C5 /r mem', 'LDS', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 3), { ...legacy, ...pointer }),
   row('0F B2 /r mem', 'LSS', 'Gv,M', helperEnd(id.H_LOAD_POINTER + 2), { ...system, ...pointer }),
