@@ -3,12 +3,15 @@
 import { createBoard, Dram, realEntropy, seededEntropy, VirtualClock } from '../../board/index.js'
 import type { GuestImage } from '../../guest/index.js'
 import { createVm, HostMachine, nodeHostLoop, type ExitReport, type Vm } from '../../host/hypervisor/index.js'
-import { SevError } from '../../host/sev-driver/index.js'
+import { type OwnerSession, type Packet, SevError } from '../../host/sev-driver/index.js'
 import { createSoc } from '../../silicon/soc.js'
 import { SevPolicy } from '../../spec/sev/policy.js'
 import { fuseChip } from '../../vendor/index.js'
 import { explained } from './boot-image.js'
+import type { ChipFiles } from './chip-folder.js'
 import { chipKernels } from './chip-kernels.js'
+import type { LaunchReport } from './control/protocol.js'
+import { CliError } from './errors.js'
 
 export type SevMode = 'none' | 'sev'
 
@@ -23,6 +26,10 @@ export interface MachineOptions {
   readonly debugAllowed: boolean
   /** QEMU's pc-testdev, for bare-metal test kernels. */
   readonly testDevice?: boolean | undefined
+  /** A chip that exists already; by default each machine has a new one. */
+  readonly chip?: ChipFiles | undefined
+  /** The guest belongs to somebody else: it is launched with his session, and waits after the measurement until `admit`. */
+  readonly owner?: { readonly session: OwnerSession; readonly policy: number } | undefined
   /** A byte that the guest sends over its serial port. */
   readonly onConsole: (byte: number) => void
 }
@@ -36,6 +43,12 @@ export interface Machine {
   /** System physical address of the guest's physical address 0. */
   readonly ramBase: number
   run(): Promise<ExitReport>
+  /** Measured, and waiting for its owner's answer. */
+  awaitsOwner(): boolean
+  /** What the secure processor measured; undefined without encryption. */
+  launchReport(): LaunchReport | undefined
+  /** Lets a guest that waits for its owner run, with his secret where he has sent one. Throws CliError where the secret is not for this guest. */
+  admit(packet: Packet | undefined): void
   /** Ends the run soon; `run` then resolves with the reason `stopped`. */
   stop(): void
   /** Bytes for the guest's serial port; returns how many were taken. The rest is to be offered again. */
@@ -61,8 +74,8 @@ const instructionsPerVirtualMs = 1_000_000
 
 export function createMachine(options: MachineOptions): Machine {
   const { seed, sev, memoryBytes, image } = options
-  const fuses = fuseChip(seed === undefined ? realEntropy() : seededEntropy(seed, 'vendor'))
-  const board = createBoard({ fuses, seed })
+  const fuses = options.chip?.fuses ?? fuseChip(seed === undefined ? realEntropy() : seededEntropy(seed, 'vendor'))
+  const board = createBoard({ fuses, seed, flashFile: options.chip?.flashFile })
   const soc = createSoc({ board, kernels: chipKernels(), dramBytes: memoryBytes + hostBytes })
   const dram = new Dram(soc.dramBytes)
   soc.attachDram(dram)
@@ -74,7 +87,8 @@ export function createMachine(options: MachineOptions): Machine {
     const created = createVm(host, {
       memoryBytes,
       sev,
-      policy: options.debugAllowed ? 0 : SevPolicy.NODBG,
+      policy: options.owner?.policy ?? (options.debugAllowed ? 0 : SevPolicy.NODBG),
+      ...(options.owner && { ownerSession: options.owner.session, awaitsOwner: true }),
       image,
       time: seed === undefined ? 'real' : 'virtual',
       clock: board.clock,
@@ -83,7 +97,7 @@ export function createMachine(options: MachineOptions): Machine {
       virtio: { entropy: board.entropy },
       testDevice: options.testDevice ?? false,
     })
-    created.launch()
+    launch(created)
     return created
   })
   return {
@@ -93,6 +107,9 @@ export function createMachine(options: MachineOptions): Machine {
     dramBytes: dram.size,
     ramBase: vm.memory.base,
     run: () => vm.run(),
+    awaitsOwner: () => vm.awaitsOwner,
+    launchReport: () => launchReport(host, vm),
+    admit: (packet) => admit(vm, packet),
     stop: () => vm.stop('stopped from outside'),
     input: (bytes) => input(vm, bytes, seed !== undefined),
     inputEnded: () => vm.serialInputEnded(),
@@ -102,6 +119,37 @@ export function createMachine(options: MachineOptions): Machine {
     readDram: (spa, length) => dram.dump(spa, length),
     readGuest: (gpa, length) => readGuest(vm, gpa, length),
   }
+}
+
+function launch(vm: Vm): void {
+  try {
+    vm.launch()
+  } catch (error) {
+    if (!(error instanceof SevError) || error.command !== 'LAUNCH_START') throw error
+    const advice = "the owner makes one with 'cbit owner session' from the certificates of this chip ('cbit chip export')"
+    throw new CliError(`the chip refuses the owner's session: ${error.statusName}; it was made for another chip or policy`, advice)
+  }
+}
+
+function launchReport(host: HostMachine, vm: Vm): LaunchReport | undefined {
+  if (!vm.measurement || vm.sevHandle === undefined) return undefined
+  const { apiMajor, apiMinor, build } = host.driver.platformStatus()
+  const { policy } = host.driver.guestStatus(vm.sevHandle)
+  const { measure, mnonce } = vm.measurement
+  return { measurement: Buffer.concat([measure, mnonce]).toString('base64'), apiMajor, apiMinor, build, policy }
+}
+
+function admit(vm: Vm, packet: Packet | undefined): void {
+  if (!vm.awaitsOwner) throw new CliError('this VM does not wait for its owner')
+  try {
+    if (packet) vm.injectSecret(packet)
+  } catch (error) {
+    if (error instanceof SevError)
+      throw new CliError(`the secure processor refuses the secret (${error.statusName}): it was not made for this launch`)
+    if (error instanceof RangeError) throw new CliError('this is no secret packet')
+    throw error
+  }
+  vm.admit()
 }
 
 async function frozen<T>(vm: Vm, look: () => T): Promise<T> {

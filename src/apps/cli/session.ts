@@ -13,6 +13,8 @@ export interface SessionOptions extends Omit<MachineOptions, 'onConsole'> {
   readonly console: Console
   /** Name of the VM for `cbit dram`. */
   readonly name: string | undefined
+  /** The guest is measured and waits for its owner's answer over the control socket. */
+  readonly onMeasured?: (session: Session) => void
   /** Runs beside the guest, from power-on. */
   readonly script?: (session: Session) => Promise<void>
 }
@@ -31,7 +33,7 @@ export interface SessionResult {
 }
 
 export async function runSession(options: SessionOptions): Promise<SessionResult> {
-  const { console, script, name: wantedName, ...machineOptions } = options
+  const { console, script, onMeasured, name: wantedName, ...machineOptions } = options
   const watch = new ConsoleWatch()
   const machine = createMachine({
     ...machineOptions,
@@ -44,6 +46,10 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
   })
   const name = wantedName ?? `vm${process.pid}`
   const control = await openControl(machine, name, console)
+  if (machine.awaitsOwner()) {
+    if (!control) throw new CliError('nobody can answer for the guest: its control socket could not be opened')
+    onMeasured?.({ machine, watch, name })
+  }
   const stop = (): void => machine.stop()
   const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
   for (const signal of signals) process.on(signal, stop)

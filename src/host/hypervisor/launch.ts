@@ -1,9 +1,10 @@
 import { assert } from '../../lib/assert.js'
-import type { SevDriver } from '../sev-driver/index.js'
+import { concatBytes } from '../../lib/bytes.js'
+import type { OwnerSession, SevDriver } from '../sev-driver/index.js'
 import type { GuestImage, LaunchPlan, LaunchRegion } from './boot-image.js'
 import { buildAcpiTables, RSDP_BYTES } from './acpi/tables.js'
 import type { VmMemory } from './guest-memory-access.js'
-import { ACPI_AREA_BYTES, acpiAreaBase, BIOS_BASE, memoryMap } from './memory-map.js'
+import { ACPI_AREA_BYTES, acpiAreaBase, BIOS_BASE, memoryMap, SECRET_AREA_BYTES } from './memory-map.js'
 import { PAGE_BYTES } from './physical-memory.js'
 
 export interface Measurement {
@@ -15,9 +16,9 @@ export interface Measurement {
 /** The whole of what lies in guest memory at the first instruction: the image's regions, then the board's ACPI tables. */
 export function planLaunch(image: GuestImage, memoryBytes: number, cBit: number | undefined, vcpus: number): LaunchPlan {
   const acpiBase = acpiAreaBase(memoryBytes)
-  const acpi = buildAcpiTables(acpiBase, ACPI_AREA_BYTES, vcpus)
+  const acpi = buildAcpiTables(acpiBase, ACPI_AREA_BYTES - SECRET_AREA_BYTES, vcpus)
   const plan = image.plan({ memoryBytes, memoryMap: memoryMap(memoryBytes), cBit, rsdp: acpi.rsdp })
-  const regions = [...plan.regions, { name: 'acpi', gpa: acpiBase, bytes: acpi.bytes }]
+  const regions = [...plan.regions, { name: 'acpi', gpa: acpiBase, bytes: concatBytes(acpi.bytes, new Uint8Array(SECRET_AREA_BYTES)) }]
   // An encrypted guest would see its ROM through shared mappings; it is told the address instead, as is one whose image fills that page itself.
   const taken = plan.regions.some((region) => region.gpa <= BIOS_BASE && region.gpa + region.bytes.length > BIOS_BASE)
   if (cBit === undefined && !taken) regions.push({ name: 'rsdp', gpa: BIOS_BASE, bytes: romPage(acpi.bytes) })
@@ -55,15 +56,16 @@ export function writeRegions(memory: VmMemory, regions: readonly LaunchRegion[])
 /** At most this much is encrypted by one command, so that none holds the mailbox for long. */
 const UPDATE_BYTES_MAX = 0x400000
 
-/** LAUNCH_START to LAUNCH_FINISH (55766 chapter 6): everything in `regions` becomes private, in order. */
-export function launchEncrypted(
+/** LAUNCH_START to LAUNCH_MEASURE (55766 chapter 6): everything in `regions` becomes private, in order. LAUNCH_FINISH is the caller's. */
+export function launchMeasured(
   driver: SevDriver,
   memory: VmMemory,
   regions: readonly LaunchRegion[],
   policy: number,
   asid: number,
+  session: OwnerSession | undefined,
 ): { handle: number; measurement: Measurement } {
-  const handle = driver.launchStart(policy)
+  const handle = driver.launchStart(policy, 0, session)
   try {
     driver.activate(handle, asid)
     for (const region of regions) {
@@ -71,9 +73,7 @@ export function launchEncrypted(
         driver.launchUpdateData(handle, memory.base + region.gpa + at, Math.min(UPDATE_BYTES_MAX, region.bytes.length - at))
       }
     }
-    const measurement = driver.launchMeasure(handle)
-    driver.launchFinish(handle)
-    return { handle, measurement }
+    return { handle, measurement: driver.launchMeasure(handle) }
   } catch (error) {
     driver.retire(handle)
     throw error

@@ -6,11 +6,17 @@ export const MEMORY_BYTES_MAX = LOW_RAM_END_MAX
 const MIB = 0x100000
 /** Room for the ACPI tables at the top of RAM. Linux maps ranges of the ACPI type encrypted under SEV, reserved ranges not always. */
 export const ACPI_AREA_BYTES = 0x10000
+/** The last part of it stays zero at launch: there an owner's secret is put (LAUNCH_SECRET), for the guest to read at a known place. */
+export const SECRET_AREA_BYTES = 0x4000
 const EBDA_BASE = 0x9fc00
 export const BIOS_BASE = 0xf0000
 
 export function acpiAreaBase(memoryBytes: number): number {
   return memoryBytes - ACPI_AREA_BYTES
+}
+
+export function secretAreaBase(memoryBytes: number): number {
+  return memoryBytes - SECRET_AREA_BYTES
 }
 
 /** The memory map that guests are told: E820 and Multiboot both number the types this way. */

@@ -1,4 +1,5 @@
 import { createPc, type Pc, type PcOptions } from '../bus/index.js'
+import type { OwnerSession, Packet } from '../sev-driver/index.js'
 import * as V from '../../spec/svm/vmcb.js'
 import type { EntryState, GuestImage, LaunchRegion } from './boot-image.js'
 import { writeControls, writeEntryState } from './entry-state.js'
@@ -8,9 +9,9 @@ import { GuestClock } from './guest-clock.js'
 import { VIDEO_HOLE_BASE, VIDEO_HOLE_END, VmMemory } from './guest-memory-access.js'
 import type { HostClock, HostLoop, Sleep } from './host-loop.js'
 import type { HostMachine } from './host-machine.js'
-import { launchEncrypted, planLaunch, writeRegions, type Measurement } from './launch.js'
+import { launchMeasured, planLaunch, writeRegions, type Measurement } from './launch.js'
 import { Lifecycle, type VmState } from './lifecycle.js'
-import { MEMORY_BYTES_MAX, MEMORY_BYTES_MIN } from './memory-map.js'
+import { MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, secretAreaBase } from './memory-map.js'
 import { MSR_UCODE_LEVEL } from './msr-numbers.js'
 import { NestedTables } from './nested-tables.js'
 import { Paravirtual } from './paravirtual.js'
@@ -22,6 +23,10 @@ export interface VmOptions {
   readonly sev: 'none' | 'sev'
   /** SEV guest policy (55766, "Guest policy"). */
   readonly policy?: number
+  /** What the guest's owner has made for this platform (55766 section 6.2). */
+  readonly ownerSession?: OwnerSession
+  /** The launch stops after LAUNCH_MEASURE until `admit`, so that the owner may judge the measurement and give a secret. */
+  readonly awaitsOwner?: boolean
   readonly image: GuestImage
   /** `virtual`: time follows the count of instructions and leaps over idle times; a run repeats exactly. `real`: it follows the board's clock. */
   readonly time: 'virtual' | 'real'
@@ -198,7 +203,25 @@ export class Vm {
       this.#lifecycle.move('stopped')
       throw error
     }
+    if (!this.awaitsOwner) this.admit()
+  }
+
+  /** Measured, and not yet allowed to run. */
+  get awaitsOwner(): boolean {
+    return this.state === 'launching' && this.options.awaitsOwner === true && this.#handle !== undefined
+  }
+
+  /** LAUNCH_SECRET: the owner's packet into the area where guests look for secrets. SevError where the secure processor refuses it. */
+  injectSecret(packet: Packet): void {
+    if (!this.awaitsOwner) throw new Error(`a secret goes into a guest that waits for its owner, not into one that is ${this.state}`)
+    this.machine.driver.launchSecret(this.#handle!, this.memory.base + secretAreaBase(this.options.memoryBytes), packet)
+  }
+
+  /** LAUNCH_FINISH: the guest may run. */
+  admit(): void {
+    if (this.#handle !== undefined) this.machine.driver.launchFinish(this.#handle)
     this.#lifecycle.move('running')
+    this.#sleep?.wake()
   }
 
   #layOut(): void {
@@ -206,7 +229,14 @@ export class Vm {
     const sev = options.sev === 'sev'
     writeRegions(memory, this.launchRegions)
     if (sev) {
-      const { handle, measurement } = launchEncrypted(machine.driver, memory, this.launchRegions, options.policy ?? 0, this.asid)
+      const { handle, measurement } = launchMeasured(
+        machine.driver,
+        memory,
+        this.launchRegions,
+        options.policy ?? 0,
+        this.asid,
+        options.ownerSession,
+      )
       this.#handle = handle
       this.#measurement = measurement
     }
@@ -219,6 +249,7 @@ export class Vm {
   /** Runs until the guest ends, and says how. Yields to the process's event loop all the while. */
   async run(): Promise<ExitReport> {
     if (this.state === 'created') this.launch()
+    if (this.awaitsOwner) await this.#waitForOwner()
     while (!this.vcpu.end) {
       if (this.#pauseWanted) await this.#stayPaused()
       else if (this.#slice() === 'idle') await this.#idle()
@@ -226,6 +257,13 @@ export class Vm {
     }
     if (this.state !== 'stopped') this.#lifecycle.move('stopped')
     return this.report()
+  }
+
+  /** No guest time passes meanwhile. */
+  async #waitForOwner(): Promise<void> {
+    const ticks = this.clock.ticks()
+    while (this.awaitsOwner && !this.vcpu.end) await this.#wait(undefined)
+    this.clock.resumeAt(ticks)
   }
 
   pause(): void {

@@ -1,15 +1,19 @@
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import { bootFiles } from '../boot-files.js'
+import { openChip } from '../chip-folder.js'
 import { describeEnding, exitCodeOf, exitCodes } from '../ending.js'
 import { CliError } from '../errors.js'
 import { formatRegisters } from '../../../host/hypervisor/index.js'
 import * as exitCodeNames from '../../../spec/svm/exit-codes.js'
-import type { Machine, SevMode } from '../machine.js'
+import type { Machine, MachineOptions, SevMode } from '../machine.js'
 import { formatBytes, parseBytes, parseCount } from '../quantities.js'
-import { dramHash, runSession, type SessionResult } from '../session.js'
+import { dramHash, runSession, type Session, type SessionResult } from '../session.js'
 import { Console } from '../terminal/console.js'
 import { ProgressLine } from '../terminal/progress.js'
+import { readBytes, writePublic } from './owner-files.js'
+import { readSessionFacts, sessionFiles } from './owner-session.js'
 
 interface RunFlags {
   readonly sev: string | boolean
@@ -22,6 +26,8 @@ interface RunFlags {
   readonly allowDebug?: boolean
   readonly knowsSev?: boolean
   readonly testDevice?: boolean
+  readonly chip?: string
+  readonly ownerSession?: string
   readonly stats?: boolean
   readonly report?: string
 }
@@ -53,6 +59,11 @@ export function addRun(program: Command): void {
     .option('--allow-debug', "guest policy that lets the host decrypt memory through the secure processor ('cbit dram --guest')")
     .option('--knows-sev', 'a Multiboot kernel sets C-bits in its page tables itself, so it may run with --sev')
     .option('--test-device', "adds QEMU's pc-testdev: a port, interrupt lines and device memory that bare-metal test kernels use")
+    .option('--chip <dir>', "a chip that keeps its identity (made where there is none); 'cbit chip export' writes its certificates")
+    .option(
+      '--owner-session <dir>',
+      "launch with an owner's session and wait, measured, for his answer ('cbit secret'); needs --chip and --sev",
+    )
     .option('--stats', 'print instructions, time and the hash of DRAM on stderr at the end')
     .option('--report <file>', 'write how the run ended to FILE as JSON')
     .addHelpText('after', examples)
@@ -72,6 +83,8 @@ async function run(flags: RunFlags): Promise<void> {
   if (flags.name !== undefined && !/^[\w.-]{1,32}$/.test(flags.name)) {
     throw new CliError(`'${flags.name}' cannot be the name of a VM`, 'use up to 32 letters, digits, dots and dashes', exitCodes.usage)
   }
+  const chip = flags.chip === undefined ? undefined : openChip(flags.chip)
+  const owner = flags.ownerSession === undefined ? undefined : ownerSession(flags.ownerSession, sev, flags)
   const progress = new ProgressLine()
   const files = await bootFiles(flags, progress.show).finally(() => progress.done())
   const console = new Console()
@@ -86,9 +99,31 @@ async function run(flags: RunFlags): Promise<void> {
     debugAllowed: flags.allowDebug ?? false,
     name: flags.name,
     testDevice: flags.testDevice,
+    chip,
+    owner,
+    onMeasured: (session) => announceMeasurement(session, flags.ownerSession!, console),
     console,
   })
   finish(result, flags)
+}
+
+/** The host's part of a session: it never looks at the owner's keys. */
+function ownerSession(folder: string, sev: SevMode, flags: RunFlags): NonNullable<MachineOptions['owner']> {
+  if (sev !== 'sev' || flags.chip === undefined) {
+    throw new CliError('a session is for one chip and an encrypted guest', 'give --sev and --chip DIR too', exitCodes.usage)
+  }
+  if (flags.allowDebug) throw new CliError("the owner's session sets the policy", 'leave out --allow-debug', exitCodes.usage)
+  const read = (name: string): Uint8Array => readBytes(join(folder, name), "the owner's session")
+  return { session: { godh: read(sessionFiles.godh), blob: read(sessionFiles.blob) }, policy: readSessionFacts(folder).policy }
+}
+
+export const launchReportFile = 'measurement.json'
+
+function announceMeasurement({ machine, name }: Session, folder: string, console: Console): void {
+  const file = join(folder, launchReportFile)
+  writePublic(file, JSON.stringify(machine.launchReport(), null, 2) + '\n')
+  console.note(`cbit: the guest is measured and waits for its owner: ${file}`)
+  console.note(`cbit: answer with 'cbit secret --vm ${name} --from DIR' (or --admit, or --refuse)`)
 }
 
 export function memorySize(text: string): number {

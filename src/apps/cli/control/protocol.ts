@@ -1,4 +1,4 @@
-// What `cbit dram` asks a running VM over its control socket: one JSON line, answered by one JSON line and `length` bytes.
+// What `cbit dram` and `cbit secret` ask a running VM over its control socket: one JSON line, answered by one JSON line and `length` bytes.
 
 export type ControlRequest =
   | { readonly op: 'status' }
@@ -6,6 +6,9 @@ export type ControlRequest =
   | { readonly op: 'map' }
   | { readonly op: 'find'; readonly hex: string }
   | { readonly op: 'stop' }
+  | { readonly op: 'launch-report' }
+  /** Lets a measured guest run; with the owner's packet (base64) in its memory first. */
+  | { readonly op: 'admit'; readonly header?: string; readonly data?: string }
 
 /** `bus`: system physical memory as DRAM holds it. `guest`: guest physical memory, decrypted by the secure processor where the policy allows. */
 export type MemoryView = 'bus' | 'guest'
@@ -21,17 +24,28 @@ export interface VmStatus {
   readonly instructions: number
 }
 
+/** What LAUNCH_MEASURE has said, with all that the owner needs to judge it. */
+export interface LaunchReport {
+  /** 48 bytes in base64: measurement and nonce. */
+  readonly measurement: string
+  readonly apiMajor: number
+  readonly apiMinor: number
+  readonly build: number
+  readonly policy: number
+}
+
 export interface ControlReply {
   readonly error?: string
   readonly status?: VmStatus
+  readonly launch?: LaunchReport
   readonly address?: number
   readonly addresses?: readonly number[]
   /** Bytes that follow the line. */
   readonly length: number
 }
 
-/** The longest request line: whoever may open the socket could otherwise fill our memory with one that never ends. */
-export const requestBytesMax = 8192
+/** The longest request line, a secret of 16 KiB in base64 and its header: whoever may open the socket could otherwise fill our memory with one that never ends. */
+export const requestBytesMax = 32768
 /** The longest read: it is one copy in memory on both sides. */
 export const readBytesMax = 16 << 20
 /** The longest text to look for. */
@@ -40,6 +54,8 @@ export const findBytesMax = 1024
 export const findResultsMax = 1000
 
 const isAddress = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+const isBase64 = (value: unknown): value is string => typeof value === 'string' && /^[A-Za-z0-9+/]+={0,2}$/.test(value)
 
 /** Judges a request line. Returns undefined for what is no request. */
 export function parseRequest(line: string): ControlRequest | undefined {
@@ -55,7 +71,13 @@ export function parseRequest(line: string): ControlRequest | undefined {
     case 'status':
     case 'map':
     case 'stop':
+    case 'launch-report':
       return { op: request['op'] }
+    case 'admit': {
+      const { header, data } = request
+      if (header === undefined && data === undefined) return { op: 'admit' }
+      return isBase64(header) && isBase64(data) ? { op: 'admit', header, data } : undefined
+    }
     case 'read': {
       const { view, address, length } = request
       if ((view !== 'bus' && view !== 'guest') || !isAddress(address) || !isAddress(length) || length > readBytesMax) return undefined

@@ -102,6 +102,16 @@ function answer(request: ControlRequest, machine: Machine, name: string): Answer
     case 'stop':
       machine.stop()
       return { reply: {} }
+    case 'launch-report': {
+      const launch = machine.launchReport()
+      return { reply: launch ? { launch } : { error: 'this VM has no measurement: it is not encrypted' } }
+    }
+    case 'admit': {
+      const bytes = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'))
+      const { header, data } = request
+      machine.admit(header === undefined || data === undefined ? undefined : { header: bytes(header), data: bytes(data) })
+      return { reply: {} }
+    }
   }
 }
 

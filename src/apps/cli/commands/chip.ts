@@ -1,0 +1,56 @@
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { createBoard, Dram } from '../../../board/index.js'
+import { HostMachine } from '../../../host/hypervisor/index.js'
+import type { SevDriver } from '../../../host/sev-driver/index.js'
+import { createSoc } from '../../../silicon/soc.js'
+import { openChip } from '../chip-folder.js'
+import { chipKernels } from '../chip-kernels.js'
+import { privateFolder, writePublic } from './owner-files.js'
+
+const dramBytes = 32 << 20
+
+/** The chip without a guest, its platform initialised. */
+function withPlatform<T>(folder: string, use: (driver: SevDriver) => T): T {
+  const { fuses, flashFile } = openChip(folder)
+  const board = createBoard({ fuses, flashFile })
+  const soc = createSoc({ board, kernels: chipKernels(), dramBytes })
+  soc.attachDram(new Dram(soc.dramBytes))
+  const driver = new HostMachine(soc.host).readySev()
+  try {
+    return use(driver)
+  } finally {
+    driver.shutdown()
+  }
+}
+
+function exportChain(folder: string, out: string): void {
+  const { ark, ask } = openChip(folder).fuses.certificates
+  const certificates = withPlatform(folder, (driver) => driver.ownership.pdhCertExport())
+  privateFolder(out)
+  for (const [name, bytes] of Object.entries({ ark: ark!, ask: ask!, ...certificates })) writePublic(join(out, `${name}.cert`), bytes)
+  process.stdout.write(`ark, ask, cek, oca, pek and pdh in ${out}. For the owner: cbit owner verify-chain --emulated ${out}\n`)
+}
+
+export function addChip(program: Command): void {
+  const chip = program
+    .command('chip')
+    .summary('a chip of your own, the same at every start')
+    .description("Chips that keep their identity: a folder with fuses and flash, for 'cbit run --chip'.")
+  chip
+    .command('export')
+    .argument('<chip>', 'folder of the chip; a new chip is made where there is none')
+    .argument('<out>', 'folder for the certificates')
+    .summary('write the certificate chain of a chip, for owners of guests to verify')
+    .action(exportChain)
+  for (const [name, summary, act] of [
+    ['pek-gen', 'new owner, endorsement and Diffie-Hellman keys: the chip owns itself', (driver: SevDriver) => driver.ownership.pekGen()],
+    ['pdh-gen', 'a new Diffie-Hellman key: sessions made for the old one no longer open', (driver: SevDriver) => driver.ownership.pdhGen()],
+  ] as const) {
+    chip
+      .command(name)
+      .argument('<chip>', 'folder of the chip')
+      .summary(summary)
+      .action((folder: string) => withPlatform(folder, act))
+  }
+}
