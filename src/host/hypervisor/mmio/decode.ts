@@ -24,6 +24,8 @@ export type MmioOperation =
   | { readonly kind: 'bit'; readonly operation: BitOperation; readonly operand: Source }
   | { readonly kind: 'exchange' | 'exchange-add' | 'compare-exchange'; readonly register: Extract<Source, { kind: 'register' }> }
   | { readonly kind: 'move-string' | 'store-string' | 'load-string'; readonly repeat: boolean }
+  /** CMPS and SCAS: `repeat` goes on while the comparison was `whileEqual`. */
+  | { readonly kind: 'compare-string' | 'scan-string'; readonly repeat: boolean; readonly whileEqual: boolean }
 
 export interface MmioInstruction {
   readonly length: number
@@ -57,6 +59,7 @@ class Decoder {
   operand16 = false
   addressOverride = false
   repeat = false
+  whileEqual = false
   segment: number | undefined = undefined
   reg = 0
 
@@ -86,8 +89,10 @@ class Decoder {
       const byte = this.u8()
       if (byte === 0x66) this.operand16 = true
       else if (byte === 0x67) this.addressOverride = true
-      else if (byte === 0xf2 || byte === 0xf3) this.repeat = true
-      else if (SEGMENT_PREFIX.has(byte)) this.segment = SEGMENT_PREFIX.get(byte)
+      else if (byte === 0xf2 || byte === 0xf3) {
+        this.repeat = true
+        this.whileEqual = byte === 0xf3
+      } else if (SEGMENT_PREFIX.has(byte)) this.segment = SEGMENT_PREFIX.get(byte)
       else if (byte !== 0xf0) {
         if (this.code !== 64 || (byte & 0xf0) !== 0x40) return byte
         this.rex = byte
@@ -193,6 +198,12 @@ function oneByte(d: Decoder, opcode: number): MmioInstruction | undefined {
     case 0xa4:
     case 0xa5:
       return d.done(size, { kind: 'move-string', repeat: d.repeat })
+    case 0xa6:
+    case 0xa7:
+      return d.done(size, { kind: 'compare-string', repeat: d.repeat, whileEqual: d.whileEqual })
+    case 0xae:
+    case 0xaf:
+      return d.done(size, { kind: 'scan-string', repeat: d.repeat, whileEqual: d.whileEqual })
     case 0xaa:
     case 0xab:
       return d.done(size, { kind: 'store-string', repeat: d.repeat })

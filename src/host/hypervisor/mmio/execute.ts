@@ -62,6 +62,9 @@ export function executeMmio(env: MmioEnvironment, instruction: MmioInstruction, 
     case 'store-string':
     case 'load-string':
       return executeString(env, instruction, operation, gpa, faultWasWrite)
+    case 'compare-string':
+    case 'scan-string':
+      return executeCompareString(env, instruction, operation)
   }
 }
 
@@ -202,6 +205,32 @@ function executeString(
     // The next page may lie elsewhere: let the instruction fault again there.
     if (next < 0 || Math.floor(next / PAGE_BYTES) !== Math.floor(at / PAGE_BYTES)) return 'again'
     at = next
+  }
+  return 'again'
+}
+
+type CompareString = Extract<MmioOperation, { kind: 'compare-string' | 'scan-string' }>
+
+/** Either end may be the device, so both are found through the guest's page tables. */
+function executeCompareString(env: MmioEnvironment, instruction: MmioInstruction, operation: CompareString): MmioOutcome {
+  const { size, addressSize } = instruction
+  const step = (env.flags() & FLAG_DF) !== 0 ? -size : size
+  const compare = operation.kind === 'compare-string'
+  for (let n = 0; n < REPEATS_MAX; n++) {
+    if (operation.repeat && address(env, RCX, addressSize) === 0n) return 'done'
+    const source = compare ? env.translate(instruction.segment ?? SEGMENT_DS, address(env, RSI, addressSize), false) : 0
+    if (source === undefined) return 'faulted'
+    const target = env.translate(SEGMENT_ES, address(env, RDI, addressSize), false)
+    if (target === undefined) return 'faulted'
+    const left = compare ? big(env.read(source, size)) : env.registers.big(RAX)
+    const { flags } = alu('cmp', left, big(env.read(target, size)), size, false)
+
+    commitFlags(env, flags)
+    if (compare) advance(env, RSI, step, addressSize)
+    advance(env, RDI, step, addressSize)
+    if (!operation.repeat) return 'done'
+    advance(env, RCX, -1, addressSize)
+    if (((flags & FLAG_ZF) !== 0) !== operation.whileEqual) return 'done'
   }
   return 'again'
 }

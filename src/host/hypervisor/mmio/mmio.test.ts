@@ -186,3 +186,35 @@ test('flags of wide arithmetic', () => {
   assert.deepEqual(alu('adc', 0xffn, 0n, 1, true), { value: 0n, flags: 0x55 })
   assert.deepEqual(alu('sbb', 5n, 4n, 4, true), { value: 0n, flags: 0x44 })
 })
+
+test('CMPS and SCAS compare up to the first difference or match', () => {
+  const cpu = new FakeCpu()
+  const [rax, rcx, rsi, rdi] = [0, 1, 6, 7]
+  for (let i = 0; i < 8; i++) {
+    cpu.device.set(GPA + i, BigInt(i))
+    cpu.device.set(0x5000 + i, BigInt(i === 5 ? 9 : i))
+  }
+  const start = (count: bigint): void => {
+    cpu.values[rcx] = count
+    cpu.values[rsi] = BigInt(GPA)
+    cpu.values[rdi] = 0x5000n
+  }
+  start(3n)
+  assert.equal(run(cpu, 'f3 a6').outcome, 'done') // repe cmpsb
+  assert.deepEqual([cpu.values[rcx], cpu.values[rsi], cpu.flagBits & 0x40], [0n, BigInt(GPA + 3), 0x40])
+  start(8n)
+  run(cpu, 'f3 a6')
+  assert.deepEqual([cpu.values[rcx], cpu.values[rdi], cpu.flagBits & 0x41], [2n, 0x5006n, 1])
+  cpu.values[rax] = 4n
+  cpu.values[rcx] = 100n
+  cpu.values[rdi] = BigInt(GPA)
+  run(cpu, 'f2 ae') // repne scasb
+  assert.deepEqual([cpu.values[rcx], cpu.values[rdi], cpu.flagBits & 0x40], [95n, BigInt(GPA + 5), 0x40])
+  start(0n)
+  run(cpu, 'f3 a6')
+  assert.equal(cpu.values[rsi], BigInt(GPA))
+  start(1000n)
+  cpu.device.clear()
+  assert.equal(run(cpu, 'f3 a6').outcome, 'again')
+  assert.equal(cpu.values[rcx], 1000n - 512n)
+})
