@@ -52,7 +52,7 @@ export const workloads: readonly Workload[] = [
     size: 2048,
     quickSize: 512,
     prepare: (kib) => `${take(kib)} | gzip -c > /tmp/z`,
-    command: () => 'for n in 1 2 3 4 5 6 7 8 9 10 11 12; do cat /tmp/z; done | gunzip -c > /tmp/out && stat -c %s /tmp/out; rm /tmp/out',
+    command: () => 'for n in 1 2 3 4 5 6 7 8 9 10 11 12; do cat /tmp/z; done | gunzip -c > /tmp/out && stat -c %s /tmp/out && rm /tmp/out',
   },
   {
     name: 'bzip2',
