@@ -67,7 +67,10 @@ for (const translate of [false, true]) {
       it('takes effect in another page, and through another mapping of it', () => {
         const callee = 0x1400
         const call = (from: number): number[] => [0xe8, ...word(callee - (from + 5))]
-        for (const [name, target] of [['itself', CODE + callee], ['alias', DATA + 0x3400]] as const) {
+        for (const [name, target] of [
+          ['itself', CODE + callee],
+          ['alias', DATA + 0x3400],
+        ] as const) {
           machine = new Machine(translate)
           machine.mapPage(DATA + 0x3000, 0x201000)
           machine.writeCode(callee, Uint8Array.of(0xb8, ...word(1), 0xc3))
@@ -246,7 +249,10 @@ for (const translate of [false, true]) {
       })
 
       it('stops at a fault with what has been done in its registers', () => {
-        for (const code of [[0xf3, 0xa4], [0xf3, 0x48, 0xa5]]) {
+        for (const code of [
+          [0xf3, 0xa4],
+          [0xf3, 0x48, 0xa5],
+        ]) {
           const size = code.length === 2 ? 1 : 8
           const c = caseOf(code, { [RSI]: DATA, [RDI]: DATA + 0x3000, [RCX]: 0x2000 / size })
           machine.load(c)

@@ -56,7 +56,15 @@ export function differences(ours: Outcome, theirs: Outcome, tolerance: Tolerance
   return found
 }
 
-function bytesDiffer(found: string[], what: string, a: Uint8Array, b: Uint8Array, length: number, base: number, skip?: (at: number) => boolean): void {
+function bytesDiffer(
+  found: string[],
+  what: string,
+  a: Uint8Array,
+  b: Uint8Array,
+  length: number,
+  base: number,
+  skip?: (at: number) => boolean,
+): void {
   const at: number[] = []
   for (let n = 0; n < length; n++) if (a[n] !== b[n] && !skip?.(n)) at.push(n)
   const first = at[0]

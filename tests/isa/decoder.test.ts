@@ -72,7 +72,8 @@ const instruction = new Instruction()
 function disagreement(code: Uint8Array, mode: CodeMode, host: Hosts): string | undefined {
   const opcode = withoutPrefixes(code, mode)
   const status = decoder.decode(code, 0, LENGTH_MAX, mode === 'long' ? 8 : 4, instruction)
-  if (status === TOO_LONG) return host.length === 0 || host.vector === GP ? undefined : `ours is too long, the host takes ${host.length} bytes`
+  if (status === TOO_LONG)
+    return host.length === 0 || host.vector === GP ? undefined : `ours is too long, the host takes ${host.length} bytes`
   if (host.length === 0) return 'the host wants more than 15 bytes'
   const semantics = instruction.row?.row.semantics
   const undefinedHere = status === UNDEFINED || (semantics?.kind === 'rule' && semantics.rule === 'UD')
@@ -80,7 +81,8 @@ function disagreement(code: Uint8Array, mode: CodeMode, host: Hosts): string | u
     if (undefinedHere ? beyondOurChip(opcode) : undefinedAtRunTime(opcode)) return undefined
     return undefinedHere ? `undefined here, the host takes ${host.length} bytes and raises ${host.vector}` : 'the host raises #UD'
   }
-  if (status === DECODED && host.vector !== UD && instruction.length !== host.length) return `${instruction.length} bytes here, ${host.length} on the host`
+  if (status === DECODED && host.vector !== UD && instruction.length !== host.length)
+    return `${instruction.length} bytes here, ${host.length} on the host`
   return undefined
 }
 

@@ -39,9 +39,11 @@ export interface Encoding {
   immediate: Uint8Array
 }
 
-const bytesOf = (value: number | bigint, n: number): number[] => Array.from({ length: n }, (_, i) => Number((BigInt(value) >> BigInt(8 * i)) & 255n))
+const bytesOf = (value: number | bigint, n: number): number[] =>
+  Array.from({ length: n }, (_, i) => Number((BigInt(value) >> BigInt(8 * i)) & 255n))
 
-export const hasOperand = (row: CompiledRow, kinds: string): boolean => row.operands.some((o) => o.class.length === 1 && kinds.includes(o.class))
+export const hasOperand = (row: CompiledRow, kinds: string): boolean =>
+  row.operands.some((o) => o.class.length === 1 && kinds.includes(o.class))
 
 /** Operand size in bytes of `e`, by the decoder's rules. */
 export function operandSize(e: Encoding): number {
@@ -92,7 +94,8 @@ export function chooseMemory(random: Random, mode: CodeMode, addressPrefix: bool
   const scale = random.below(4)
   const indexBits = (index < 0 ? 4 : index & 7) << 3
   if (kind === 3) return { ...none, mod: 0, rm: 4, sib: 0x25 | (scale << 6), displacement: displacement32, displacementBytes: 4 }
-  if (kind === 4) return { ...none, index, scale, mod: 0, rm: 4, sib: 5 | indexBits | (scale << 6), displacement: displacement32, displacementBytes: 4 }
+  if (kind === 4)
+    return { ...none, index, scale, mod: 0, rm: 4, sib: 5 | indexBits | (scale << 6), displacement: displacement32, displacementBytes: 4 }
   const noDisplacement = random.oneIn(3) && (base & 7) !== 5
   const mod = noDisplacement ? 0 : 1 + random.below(2)
   const displacement = mod === 0 ? 0 : mod === 1 ? small : displacement32
@@ -109,7 +112,17 @@ function chooseMemory16(random: Random): MemoryForm {
   const direct = mod === 0 && rm === 6
   const displacementBytes = direct ? 2 : mod
   const displacement = displacementBytes === 0 ? 0 : displacementBytes === 1 ? (random.u32() << 24) >> 24 : (random.u32() << 16) >> 16
-  return { base: direct ? -1 : bases[rm]!, index: direct ? -1 : indexes[rm]!, scale: 0, ripRelative: false, mod, rm, sib: 0, displacement, displacementBytes }
+  return {
+    base: direct ? -1 : bases[rm]!,
+    index: direct ? -1 : indexes[rm]!,
+    scale: 0,
+    ripRelative: false,
+    mod,
+    rm,
+    sib: 0,
+    displacement,
+    displacementBytes,
+  }
 }
 
 function modrmBytes(e: Encoding): number[] {
@@ -119,7 +132,11 @@ function modrmBytes(e: Encoding): number[] {
   const reg = (row.reg >= 0 ? row.reg : e.reg & 7) << 3
   if (!memory) return [0xc0 | reg | (e.rm & 7)]
   const sib = memory.rm === 4 && addressBytes(e) !== 2 ? [memory.sib] : []
-  return [(memory.mod << 6) | reg | memory.rm, ...sib, ...bytesOf(BigInt.asUintN(64, BigInt(memory.displacement)), memory.displacementBytes)]
+  return [
+    (memory.mod << 6) | reg | memory.rm,
+    ...sib,
+    ...bytesOf(BigInt.asUintN(64, BigInt(memory.displacement)), memory.displacementBytes),
+  ]
 }
 
 function rexBits(e: Encoding): number {

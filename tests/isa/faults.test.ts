@@ -23,7 +23,12 @@ const untouched = /^(LEA|NOP|PREFETCH.*|INVLPG|UD1|UD0)$/
 const controlRegisters = [S.CR0, S.CR3, S.CR4, S.CR8, S.EFER, S.XCR0, S.DR7]
 
 const usesMemory = (row: CompiledRow): boolean =>
-  row.hasModrm && row.form !== 1 && row.modrm < 0 && hasOperand(row, 'EMWQ') && !untouched.test(row.row.mnemonic) && row.row.options.modes !== 'i64'
+  row.hasModrm &&
+  row.form !== 1 &&
+  row.modrm < 0 &&
+  hasOperand(row, 'EMWQ') &&
+  !untouched.test(row.row.mnemonic) &&
+  row.row.options.modes !== 'i64'
 
 /** What of the state has changed, beyond what delivering an exception changes. */
 function traces(machine: Machine, c: Case, cpl: number): string[] {
@@ -38,13 +43,31 @@ function traces(machine: Machine, c: Case, cpl: number): string[] {
   const check = (what: string, is: boolean): void => void (is || found.push(what))
   check(`vector ${outcome.vector}`, outcome.vector === PF || outcome.vector === UD || outcome.vector === GP)
   check(`rip ${outcome.rip.toString(16)}`, outcome.rip === BigInt(CODE + c.offset))
-  check('general registers', outcome.gpr.every((v, n) => v === c.gpr[n]))
+  check(
+    'general registers',
+    outcome.gpr.every((v, n) => v === c.gpr[n]),
+  )
   check('flags', (outcome.rflags & ~RF) === c.rflags)
-  check('x87 and XMM', outcome.fx.subarray(0, FX_USED).every((v, n) => v === c.fx[n] || isReserved(n)))
-  check('control registers', controlRegisters.every((at, n) => machine.u64(at) === before[n]))
-  check('tables', [S.GDTR, S.IDTR, S.LDTR, S.TR].every((n, k) => machine.u64(S.SEGMENTS + n * 16) === tables[k]))
-  check('segments', outcome.selectors.every((v, n) => n === S.CS || n === S.SS || v === (n < S.FS ? 0x2b : 0)))
-  check('memory', outcome.window.every((v, n) => v === c.window[n]))
+  check(
+    'x87 and XMM',
+    outcome.fx.subarray(0, FX_USED).every((v, n) => v === c.fx[n] || isReserved(n)),
+  )
+  check(
+    'control registers',
+    controlRegisters.every((at, n) => machine.u64(at) === before[n]),
+  )
+  check(
+    'tables',
+    [S.GDTR, S.IDTR, S.LDTR, S.TR].every((n, k) => machine.u64(S.SEGMENTS + n * 16) === tables[k]),
+  )
+  check(
+    'segments',
+    outcome.selectors.every((v, n) => n === S.CS || n === S.SS || v === (n < S.FS ? 0x2b : 0)),
+  )
+  check(
+    'memory',
+    outcome.window.every((v, n) => v === c.window[n]),
+  )
   return found
 }
 

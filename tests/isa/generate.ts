@@ -6,7 +6,22 @@ import type { CompiledRow, OpcodeTable } from '../../src/silicon/core/decode/tab
 import { PREFIX_ANY } from '../../src/silicon/core/decode/table.js'
 import { addressBytes, chooseMemory, encode, hasOperand, immediateBytes, operandSize, type Encoding, type MemoryForm } from './encode.js'
 import { Random } from './random.js'
-import { CODE, CODE_BYTES, DATA, DATA_BYTES, FX_MXCSR, FX_ST, FX_XMM, isSegmented, READ_ONLY, UNMAPPED, WINDOW, WINDOW_BYTES, type Case, type CodeMode } from './state.js'
+import {
+  CODE,
+  CODE_BYTES,
+  DATA,
+  DATA_BYTES,
+  FX_MXCSR,
+  FX_ST,
+  FX_XMM,
+  isSegmented,
+  READ_ONLY,
+  UNMAPPED,
+  WINDOW,
+  WINDOW_BYTES,
+  type Case,
+  type CodeMode,
+} from './state.js'
 
 const MASK = (1n << 64n) - 1n
 const RAX = 0
@@ -55,7 +70,8 @@ class Draft {
   }
 }
 
-const inWindow = (random: Random, align = 1): number => WINDOW + MARGIN + Math.floor(random.below(WINDOW_BYTES - 2 * MARGIN) / align) * align
+const inWindow = (random: Random, align = 1): number =>
+  WINDOW + MARGIN + Math.floor(random.below(WINDOW_BYTES - 2 * MARGIN) / align) * align
 /** As the program names linear addresses of data and code. */
 const dataAddress = (mode: CodeMode, at: number): bigint => BigInt(isSegmented(mode) ? at - DATA : at)
 const inCode = (random: Random, mode: CodeMode): bigint => BigInt((isSegmented(mode) ? 0 : CODE) + 0x100 + random.below(CODE_BYTES - 0x200))
@@ -110,12 +126,17 @@ function drawExtendedReal(random: Random, view: DataView, at: number): void {
   const significand = random.u64() | (1n << 63n)
   const sign = random.below(2) << 15
   const [exponent, fraction] = (
-    kind === 0 ? [0, 0n]
-    : kind === 1 ? [0x7fff, random.pick([1n << 63n, (3n << 62n) | 5n, (1n << 63n) | 5n])]
-    : kind === 2 ? [0x3fff + random.below(66), significand]
-    : kind === 3 ? [0x3ff0 + random.below(32), significand]
-    : kind === 4 ? [random.below(0x7fff), significand]
-    : [0x3fff + random.below(8), (random.u64() << 48n) | (1n << 63n)]
+    kind === 0
+      ? [0, 0n]
+      : kind === 1
+        ? [0x7fff, random.pick([1n << 63n, (3n << 62n) | 5n, (1n << 63n) | 5n])]
+        : kind === 2
+          ? [0x3fff + random.below(66), significand]
+          : kind === 3
+            ? [0x3ff0 + random.below(32), significand]
+            : kind === 4
+              ? [random.below(0x7fff), significand]
+              : [0x3fff + random.below(8), (random.u64() << 48n) | (1n << 63n)]
   ) as [number, bigint]
   view.setBigUint64(at, BigInt.asUintN(64, fraction), true)
   view.setUint16(at + 8, exponent | sign, true)
@@ -128,7 +149,14 @@ function settleByMeaning(random: Random, e: Encoding, d: Draft): void {
   const { mnemonic } = row.row
   const upper = e.mode === 'long' && e.addressPrefix ? BigInt(random.u32()) << 32n : 0n
   const isStack = stackRules.has(rule) || stackMnemonics.has(mnemonic)
-  if (isStack || random.oneIn(2)) d.settle(RSP, dataAddress(e.mode, random.oneIn(30) && isSegmented(e.mode) ? DATA + 0x23f8 + random.below(16) : inWindow(random, random.oneIn(3) ? 1 : 8)))
+  if (isStack || random.oneIn(2))
+    d.settle(
+      RSP,
+      dataAddress(
+        e.mode,
+        random.oneIn(30) && isSegmented(e.mode) ? DATA + 0x23f8 + random.below(16) : inWindow(random, random.oneIn(3) ? 1 : 8),
+      ),
+    )
   if (rule === 'ENTER' || rule === 'LEAVE') d.settle(RBP, dataAddress(e.mode, inWindow(random)) + (random.oneIn(50) ? 0x100000n : 0n))
   if (rule === 'RET') d.put(stackLinear(e.mode, d), random.oneIn(8) ? random.integer() : inCode(random, e.mode))
   if (mnemonic === 'POPF') d.put(stackLinear(e.mode, d), random.u64() & ~0x40100n)
@@ -153,7 +181,10 @@ function settleByMeaning(random: Random, e: Encoding, d: Draft): void {
   if (/^I?DIV$/.test(mnemonic)) settleDividend(random, d)
 }
 
-const selectors = [7, 0xf, 0xf, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x0d, 0, 3, 0x10, 0x18, 0x23, 0x23, 0x2b, 0x2b, 0x2b, 0x28, 0x33, 0x33, 0x40, 0x1234, 0xffff, 7]
+const selectors = [
+  7, 0xf, 0xf, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x0d, 0, 3, 0x10, 0x18, 0x23, 0x23, 0x2b, 0x2b, 0x2b, 0x28, 0x33, 0x33, 0x40, 0x1234,
+  0xffff, 7,
+]
 const drawSelector = (random: Random): number => random.pick(selectors)
 /** Calls from segments of their own to 64-bit code are not made: the host pushes onto the flat stack. */
 const codeSelector = (random: Random, mode: CodeMode): number => {
@@ -184,7 +215,8 @@ function settleSelectors(random: Random, e: Encoding, d: Draft, at: number): voi
   }
   if (mnemonic !== 'RETF' && mnemonic !== 'IRET') return
   const frame = [inCode(random, e.mode), drawSelector(random)]
-  if (mnemonic === 'IRET') frame.push(random.u64() & 0xad5n, dataAddress(e.mode, inWindow(random, 8)), random.oneIn(4) ? drawSelector(random) : 0x2b)
+  if (mnemonic === 'IRET')
+    frame.push(random.u64() & 0xad5n, dataAddress(e.mode, inWindow(random, 8)), random.oneIn(4) ? drawSelector(random) : 0x2b)
   frame.forEach((value, n) => put(sp + n * size, value, size))
 }
 
@@ -238,7 +270,7 @@ function aim(random: Random, e: Encoding, d: Draft, form: MemoryForm, at: bigint
     return aimByDisplacement(form, offset - d.gpr[form.base]! - (form.index < 0 ? 0n : d.gpr[form.index]! << BigInt(form.scale)))
   }
   const value = offset - scaled - BigInt(form.displacement)
-  d.gpr[form.base] = narrow && e.mode === 'long' ? (BigInt.asUintN(32, value) | (BigInt(random.u32()) << 32n)) : BigInt.asUintN(64, value)
+  d.gpr[form.base] = narrow && e.mode === 'long' ? BigInt.asUintN(32, value) | (BigInt(random.u32()) << 32n) : BigInt.asUintN(64, value)
   return form
 }
 
@@ -287,10 +319,12 @@ function drawImmediates(random: Random, e: Encoding, d: Draft, codeLength: (n: n
     const n = immediateBytes(e, operand)
     let value = random.integer()
     if (operand.class === 'J') value = jumpDistance(random, n, codeLength(n))
-    else if (operand.class === 'A') value = (BigInt(codeSelector(random, e.mode)) << BigInt(8 * (n - 2))) | (inCode(random, e.mode) & (n === 4 ? 0xffffn : 0xffffffffn))
+    else if (operand.class === 'A')
+      value = (BigInt(codeSelector(random, e.mode)) << BigInt(8 * (n - 2))) | (inCode(random, e.mode) & (n === 4 ? 0xffffn : 0xffffffffn))
     else if (e.row.row.mnemonic === 'INT') value = BigInt(random.pick([0, 1, 3, 4, 6, 13, 14, 0x20, 0x7f, 0x81, 0xff]))
     else if (operand.class === 'O') value = dataAddress(e.mode, target(random, 1, e.mode)) - segmentBase(e, d)
-    else if (ruleOf(e.row) === 'ENTER') value = bytes.length === 0 ? BigInt(random.below(100)) : BigInt(random.oneIn(2) ? 0 : random.u32() & 0xff)
+    else if (ruleOf(e.row) === 'ENTER')
+      value = bytes.length === 0 ? BigInt(random.below(100)) : BigInt(random.oneIn(2) ? 0 : random.u32() & 0xff)
     else if (/^RET/.test(e.row.row.mnemonic)) value = BigInt(random.below(64))
     for (let i = 0; i < n; i++) bytes.push(Number((BigInt.asUintN(64, value) >> BigInt(8 * i)) & 255n))
   }
@@ -305,7 +339,14 @@ function jumpDistance(random: Random, bytes: number, length: number): bigint {
 }
 
 /** One attempt; undefined where the bytes do not decode to the row. */
-function attempt(random: Random, row: CompiledRow, mode: CodeMode, check: (code: Uint8Array) => boolean, name: string, only?: number): Case | undefined {
+function attempt(
+  random: Random,
+  row: CompiledRow,
+  mode: CodeMode,
+  check: (code: Uint8Array) => boolean,
+  name: string,
+  only?: number,
+): Case | undefined {
   const d = new Draft(random)
   const e = drawEncoding(random, row, mode)
   d.rflags |= random.u32() & 0x8d5
@@ -313,9 +354,13 @@ function attempt(random: Random, row: CompiledRow, mode: CodeMode, check: (code:
   if (e.segment === 0x64 && mode === 'long') d.fs = random.pick([0n, 0x1000n, BigInt(DATA), BigInt.asUintN(64, -0x5000n) & 0x7fffffffffffn])
   if (e.segment === 0x65 && mode === 'long') d.gs = BigInt(random.below(0x10000000))
   settleByMeaning(random, e, d)
-  const wantsMemory = only !== undefined || row.form === 0 || (row.form < 0 && row.hasModrm && row.modrm < 0 && hasOperand(row, 'EMWQ') && random.oneIn(2))
+  const wantsMemory =
+    only !== undefined || row.form === 0 || (row.form < 0 && row.hasModrm && row.modrm < 0 && hasOperand(row, 'EMWQ') && random.oneIn(2))
   const isBit = /^BT/.test(row.row.mnemonic) && hasOperand(row, 'G')
-  let at = isSegmented(mode) && row.operands.some((o) => o.class === 'M' && o.size === '') ? inWindow(random, alignment(row)) : target(random, alignment(row), mode)
+  let at =
+    isSegmented(mode) && row.operands.some((o) => o.class === 'M' && o.size === '')
+      ? inWindow(random, alignment(row))
+      : target(random, alignment(row), mode)
   if (only !== undefined) at = only
   if (wantsMemory) {
     const registers = mode === 'long' ? 16 : 8
@@ -338,7 +383,18 @@ function attempt(random: Random, row: CompiledRow, mode: CodeMode, check: (code:
   }
   if (code.length > 15 || !check(code)) return undefined
   if (d.offset + code.length > CODE_BYTES) d.offset = 0x800
-  return { name, mode, code, offset: d.offset, gpr: finish(d, mode), rflags: d.rflags, fs: d.fs, gs: d.gs, fx: drawExtended(random), window: d.window }
+  return {
+    name,
+    mode,
+    code,
+    offset: d.offset,
+    gpr: finish(d, mode),
+    rflags: d.rflags,
+    fs: d.fs,
+    gs: d.gs,
+    fx: drawExtended(random),
+    window: d.window,
+  }
 }
 
 /** Makes a compare-and-exchange succeed. */

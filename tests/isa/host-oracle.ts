@@ -75,7 +75,8 @@ export class HostOracle {
     for (let first = 0; first < cases.length; first += CASES_PER_RUN) {
       const some = cases.slice(first, first + CASES_PER_RUN)
       const { stdout, status, signal } = spawnSync(this.program, { input: encode(some), maxBuffer: 1 << 30, timeout: 120_000 })
-      if (status !== 0 || stdout.length !== some.length * OUTPUT_BYTES) throw new Error(`the oracle ended with ${signal ?? status}, ${stdout.length} bytes`)
+      if (status !== 0 || stdout.length !== some.length * OUTPUT_BYTES)
+        throw new Error(`the oracle ended with ${signal ?? status}, ${stdout.length} bytes`)
       for (let n = 0; n < some.length; n++) outcomes.push(decode(stdout, n))
     }
     return outcomes

@@ -37,7 +37,11 @@ function failuresOf(machine: Machine, host: HostOracle, rows: readonly CompiledR
   const generator = new Generator(table)
   const failures: string[] = []
   for (const portion of portions(rows)) {
-    const cases = portion.flatMap((row) => generator.cases(row, mode, CASES, SEED * 100_003 + table.rows.indexOf(row)).map((one) => ({ row, one: { ...one, rflags: one.rflags | flags } })))
+    const cases = portion.flatMap((row) =>
+      generator
+        .cases(row, mode, CASES, SEED * 100_003 + table.rows.indexOf(row))
+        .map((one) => ({ row, one: { ...one, rflags: one.rflags | flags } })),
+    )
     const outcomes = host.run(cases.map(({ one }) => one))
     cases.forEach(({ row, one }, n) => {
       const lines = differences(machine.run(one), outcomes[n]!, toleranceOf(row, mode))
@@ -54,7 +58,9 @@ describe('instructions as the host’s CPU executes them', { skip }, () => {
   for (const mode of codeModes) {
     it(`under RFLAGS.TF in ${mode} mode`, () => {
       assert(machine && typeof oracle !== 'string')
-      const rows = table.rows.filter((row, n) => notOnHost(row, mode) === undefined && (row.row.options.rep !== undefined || n % STEPPED === SEED % STEPPED))
+      const rows = table.rows.filter(
+        (row, n) => notOnHost(row, mode) === undefined && (row.row.options.rep !== undefined || n % STEPPED === SEED % STEPPED),
+      )
       const failures = failuresOf(machine, oracle, rows, mode, TF)
       assert.equal(failures.length, 0, `${failures.length} cases differ\n${failures.slice(0, REPORTED_MAX).join('\n')}`)
     })

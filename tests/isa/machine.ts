@@ -11,8 +11,27 @@ import { opcodeTable } from '../../src/silicon/core/decode/opcodes.js'
 import * as S from '../../src/silicon/core/state/layout.js'
 import { createLinearMemory, MemoryController } from '../../src/silicon/memory/index.js'
 import {
-  CODE, CODE_BYTES, DATA, DATA_BYTES, FX_ST, FX_XMM, isSegmented, LOCAL_CODE16, LOCAL_CODE32, LOCAL_DATA, LOCAL_EXPAND_DOWN, LOCAL_READ_ONLY, LOCAL_STACK16,
-  LOCAL_STACK32, localSegments, localSelector, READ_ONLY, WINDOW, WINDOW_BYTES, type Case, type Outcome,
+  CODE,
+  CODE_BYTES,
+  DATA,
+  DATA_BYTES,
+  FX_ST,
+  FX_XMM,
+  isSegmented,
+  LOCAL_CODE16,
+  LOCAL_CODE32,
+  LOCAL_DATA,
+  LOCAL_EXPAND_DOWN,
+  LOCAL_READ_ONLY,
+  LOCAL_STACK16,
+  LOCAL_STACK32,
+  localSegments,
+  localSelector,
+  READ_ONLY,
+  WINDOW,
+  WINDOW_BYTES,
+  type Case,
+  type Outcome,
 } from './state.js'
 
 const MIB = 0x100000
@@ -87,7 +106,14 @@ export class Machine {
     const entropy = { fill: (into: Uint8Array): void => void into.fill(0x5a) }
     this.memory = new MemoryController({ kernel: readFileSync(join(folder, 'memory.wasm')), linear, entropy })
     const platform = { entropy32: () => 0x12345678, tscHost: () => 0 }
-    this.kernel = new CoreKernel(readFileSync(join(folder, 'core.wasm')), linear.memory, this.memory.kernelImports(), platform, opcodeTable(), translate)
+    this.kernel = new CoreKernel(
+      readFileSync(join(folder, 'core.wasm')),
+      linear.memory,
+      this.memory.kernelImports(),
+      platform,
+      opcodeTable(),
+      translate,
+    )
     this.kernel.exports.code_cache_reset(1)
     this.core = new Core(this.kernel, { index: 0, tscPerInstruction: 2, onWbinvd: () => undefined })
     this.s = this.core.state
@@ -167,7 +193,10 @@ export class Machine {
     for (let vector = 0; vector < 256; vector++) {
       const handler = SUPERVISOR + BigInt(HANDLERS + vector * HANDLER_BYTES)
       const type = vector === 3 || vector === 4 ? 0xeen : 0x8en
-      this.putU64(IDT + vector * 16, (handler & 0xffffn) | (0x10n << 16n) | (1n << 32n) | (type << 40n) | (((handler >> 16n) & 0xffffn) << 48n))
+      this.putU64(
+        IDT + vector * 16,
+        (handler & 0xffffn) | (0x10n << 16n) | (1n << 32n) | (type << 40n) | (((handler >> 16n) & 0xffffn) << 48n),
+      )
       this.putU64(IDT + vector * 16 + 8, (handler >> 32n) & 0xffffffffn)
       this.memory.write(HANDLERS + vector * HANDLER_BYTES, Uint8Array.of(0xf4))
     }

@@ -1,4 +1,4 @@
-/** Random programs against the host's CPU, and against themselves in slices. CBIT_ISA_PROGRAMS: how many (default 1500). */
+/** Random programs against the host's CPU, and against themselves in slices. CBIT_ISA_PROGRAMS: how many (default 1000). */
 
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
@@ -11,7 +11,7 @@ import { Programs } from './programs.js'
 import { Random } from './random.js'
 import { codeModes, type Case, type CodeMode, type Outcome } from './state.js'
 
-const PROGRAMS = Number(process.env['CBIT_ISA_PROGRAMS'] ?? 1500)
+const PROGRAMS = Number(process.env['CBIT_ISA_PROGRAMS'] ?? 1000)
 const SEED = Number(process.env['CBIT_ISA_SEED'] ?? 1)
 const INSTRUCTIONS_MAX = 100_000
 /** More than a block must run before it is translated. */

@@ -31,9 +31,57 @@ const roles: Readonly<Record<CodeMode, Roles>> = {
 
 /** Their registers or their effect on control flow would lead a program astray. */
 const astray = new Set([
-  'XLAT', 'LEAVE', 'ENTER', 'POPF', 'RET', 'JMP', 'CALL', 'MOVS', 'MOVSB', 'STOS', 'STOSB', 'LODS', 'LODSB', 'CMPS', 'CMPSB', 'SCAS', 'SCASB', 'LOOP', 'LOOPE',
-  'LOOPNE', 'JCXZ', 'UD0', 'UD1', 'UD2', 'CLZERO', 'XGETBV', 'WRPKRU', 'RDPKRU', 'WRFSBASE', 'WRGSBASE', 'RDFSBASE', 'RDGSBASE', 'PAUSE', 'LDMXCSR', 'STMXCSR',
-  'MASKMOVDQU', 'CLFLUSH', 'CLFLUSHOPT', 'CLWB', 'FXSAVE', 'FXRSTOR', 'XSAVE', 'XRSTOR', 'XSAVEC', 'XSAVEOPT', 'RCPPS', 'RCPSS', 'RSQRTPS', 'RSQRTSS', 'DIV', 'IDIV',
+  'XLAT',
+  'LEAVE',
+  'ENTER',
+  'POPF',
+  'RET',
+  'JMP',
+  'CALL',
+  'MOVS',
+  'MOVSB',
+  'STOS',
+  'STOSB',
+  'LODS',
+  'LODSB',
+  'CMPS',
+  'CMPSB',
+  'SCAS',
+  'SCASB',
+  'LOOP',
+  'LOOPE',
+  'LOOPNE',
+  'JCXZ',
+  'UD0',
+  'UD1',
+  'UD2',
+  'CLZERO',
+  'XGETBV',
+  'WRPKRU',
+  'RDPKRU',
+  'WRFSBASE',
+  'WRGSBASE',
+  'RDFSBASE',
+  'RDGSBASE',
+  'PAUSE',
+  'LDMXCSR',
+  'STMXCSR',
+  'MASKMOVDQU',
+  'CLFLUSH',
+  'CLFLUSHOPT',
+  'CLWB',
+  'FXSAVE',
+  'FXRSTOR',
+  'XSAVE',
+  'XRSTOR',
+  'XSAVEC',
+  'XSAVEOPT',
+  'RCPPS',
+  'RCPSS',
+  'RSQRTPS',
+  'RSQRTSS',
+  'DIV',
+  'IDIV',
 ])
 const conditional = (row: CompiledRow): boolean => row.row.semantics.kind === 'rule' && row.row.semantics.rule === 'Jcc'
 
@@ -49,7 +97,8 @@ function fit(row: CompiledRow): boolean {
 /** CMP al, bl: makes every arithmetic flag defined. */
 const defineFlags = Uint8Array.of(0x38, 0xd8)
 /** DEC of the counter. */
-const countDown = (mode: CodeMode): number[] => (mode === 'long' ? [0x41, 0xff, 0xcd] : mode === 'segmented16' ? [0x66, 0xff, 0xcd] : [0xff, 0xcd])
+const countDown = (mode: CodeMode): number[] =>
+  mode === 'long' ? [0x41, 0xff, 0xcd] : mode === 'segmented16' ? [0x66, 0xff, 0xcd] : [0xff, 0xcd]
 
 interface Piece {
   bytes: Uint8Array
@@ -89,7 +138,13 @@ export class Programs {
     const near = mode === 'segmented16' ? 2 : 4
     const back = -(code.length + countDown(mode).length + 2 + near)
     const loop = [...code, ...countDown(mode), 0x0f, 0x85, ...bytesOf(back, near)]
-    return { ...initialState(random, rounds, mode), name: `program ${seed}`, mode, code: Uint8Array.from(loop), offset: 0xf00 + random.below(0x80) }
+    return {
+      ...initialState(random, rounds, mode),
+      name: `program ${seed}`,
+      mode,
+      code: Uint8Array.from(loop),
+      offset: 0xf00 + random.below(0x80),
+    }
   }
 
   private plain(random: Random, mode: CodeMode): Piece[] {
@@ -115,7 +170,11 @@ export class Programs {
 
   private decodesTo(row: CompiledRow, code: Uint8Array, mode: CodeMode): boolean {
     const size = mode === 'long' ? 8 : mode === 'segmented16' ? 2 : 4
-    return this.decoder.decode(code, 0, code.length, size, this.instruction) === DECODED && this.instruction.row === row && this.instruction.length === code.length
+    return (
+      this.decoder.decode(code, 0, code.length, size, this.instruction) === DECODED &&
+      this.instruction.row === row &&
+      this.instruction.length === code.length
+    )
   }
 }
 
@@ -146,7 +205,8 @@ function draw(random: Random, row: CompiledRow, mode: CodeMode): Encoding {
   const long = mode === 'long'
   const addressPrefix = long ? random.oneIn(12) : mode === 'segmented16'
   const bitString = /^BT/.test(row.row.mnemonic) && hasOperand(row, 'G')
-  const wantsMemory = !bitString && (row.form === 0 || (row.form < 0 && row.hasModrm && row.modrm < 0 && hasOperand(row, 'EMWQ') && random.oneIn(2)))
+  const wantsMemory =
+    !bitString && (row.form === 0 || (row.form < 0 && row.hasModrm && row.modrm < 0 && hasOperand(row, 'EMWQ') && random.oneIn(2)))
   return {
     row,
     mode,

@@ -27,7 +27,10 @@ const status = (at: number): boolean => at === FX_STATUS || at === FX_STATUS + 1
 
 /** Images longer than a register, and accesses that the processor splits: which byte of the page faults first is its own affair. */
 function faultsAnywhere(row: CompiledRow): boolean {
-  return row.operands.some((o) => o.class === 'M' && (o.size === '' || o.size === 't')) || /^(MASKMOV|PUSHA|POPA|ENTER|IRET|RETF)/.test(row.row.mnemonic)
+  return (
+    row.operands.some((o) => o.class === 'M' && (o.size === '' || o.size === 't')) ||
+    /^(MASKMOV|PUSHA|POPA|ENTER|IRET|RETF)/.test(row.row.mnemonic)
+  )
 }
 
 /** The processor writes the stack of a far CALL before it finds fault with the target. */
@@ -44,7 +47,8 @@ function rowTolerance(row: CompiledRow): Tolerance {
   // Estimates: the manual gives a bound, not a value (APM vol. 4, RCPPS and RSQRTPS); vector.test.ts holds them to it.
   if (/^(RCP|RSQRT)/.test(mnemonic)) return { flags, faultPage, fx: xmm }
   // Of operands out of range the result is undefined, and PE and C1 of transcendental functions say how the processor computed: x87.test.ts.
-  if (/^(F2XM1|FYL2XP1|FYL2X|FPATAN|FPTAN|FSINCOS|FSIN|FCOS)$/.test(mnemonic)) return { flags, faultPage, fx: (at) => status(at) || lastBits(at) }
+  if (/^(F2XM1|FYL2XP1|FYL2X|FPATAN|FPTAN|FSINCOS|FSIN|FCOS)$/.test(mnemonic))
+    return { flags, faultPage, fx: (at) => status(at) || lastBits(at) }
   return { flags, faultPage }
 }
 
@@ -61,8 +65,14 @@ export function refusedToUsers(row: CompiledRow): boolean {
 
 /** Test files with cases written by hand, by mnemonic. */
 const byHand: readonly (readonly [RegExp, string])[] = [
-  [/^(CPUID|RDMSR|WRMSR|RDTSCP?|FXSAVE|FXRSTOR|XSAVE|XRSTOR|XSAVEC|XSAVES|XRSTORS|XSETBV|XGETBV|RDPKRU|WRPKRU|RDRAND|RDPID|CLZERO|CLAC|STAC)$/, 'system-state'],
-  [/^(INT|INT1|IRET|JMP|CALL|RETF|SYSCALL|SYSRET|SYSENTER|SYSEXIT|SWAPGS|POPF|PUSHF|STI|CLI|HLT|IN|OUT|INS|OUTS|INSB|OUTSB|LAR|LSL|VERR|VERW|ARPL|LTR|LLDT|LGDT|SGDT)$/, 'system'],
+  [
+    /^(CPUID|RDMSR|WRMSR|RDTSCP?|FXSAVE|FXRSTOR|XSAVE|XRSTOR|XSAVEC|XSAVES|XRSTORS|XSETBV|XGETBV|RDPKRU|WRPKRU|RDRAND|RDPID|CLZERO|CLAC|STAC)$/,
+    'system-state',
+  ],
+  [
+    /^(INT|INT1|IRET|JMP|CALL|RETF|SYSCALL|SYSRET|SYSENTER|SYSEXIT|SWAPGS|POPF|PUSHF|STI|CLI|HLT|IN|OUT|INS|OUTS|INSB|OUTSB|LAR|LSL|VERR|VERW|ARPL|LTR|LLDT|LGDT|SGDT)$/,
+    'system',
+  ],
   [/^(vm|stgi|clgi|skinit|invlpga)/, 'svm'],
   [/^(INVLPG|INVPCID)$/, 'mmu'],
   [/^(CLTS|LMSW|SMSW|LIDT|SIDT|SLDT|STR|INVD|WBINVD|WBNOINVD|RDPMC|MONITORX?|MWAITX?|RDSEED)$/, 'privileged'],
