@@ -22,3 +22,4 @@ export {
 export { code_find } from './code-cache'
 export { load_for_write, slow_load, slow_store } from './memory'
 export { carry_on, condition_on, execute_record, materialize } from './translated'
+export { vector } from './vector'

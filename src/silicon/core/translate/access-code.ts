@@ -15,6 +15,22 @@ const I64 = 0x7e
 const storeCodes = [w.I64_STORE8, w.I64_STORE16, w.I64_STORE32, w.I64_STORE]
 const zeroLoads = [w.I64_LOAD8_U, w.I64_LOAD16_U, w.I64_LOAD32_U, w.I64_LOAD]
 
+/** Loads: [size, i64.load form, extension after the slow path, operand size written]. In the order of OP_LD_*. */
+export const loadForms: readonly (readonly [number, number, number, number])[] = [
+  [0, w.I64_LOAD8_U, 0, 3],
+  [1, w.I64_LOAD16_U, 0, 3],
+  [2, w.I64_LOAD32_U, 0, 3],
+  [3, w.I64_LOAD, 0, 3],
+  [0, w.I64_LOAD8_S, w.I64_EXTEND8_S, 2],
+  [0, w.I64_LOAD8_S, w.I64_EXTEND8_S, 3],
+  [1, w.I64_LOAD16_S, w.I64_EXTEND16_S, 2],
+  [1, w.I64_LOAD16_S, w.I64_EXTEND16_S, 3],
+  [2, w.I64_LOAD32_S, w.I64_EXTEND32_S, 3],
+  [0, w.I64_LOAD8_U, 0, 0],
+  [1, w.I64_LOAD16_U, 0, 1],
+  [0, w.I64_LOAD8_S, w.I64_EXTEND8_S, 1],
+]
+
 export class AccessCode {
   constructor(
     private readonly g: GuestCode,

@@ -7,7 +7,7 @@ import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
 import type { Flags } from './flags.js'
 import { type GuestCode, isTemporary, L_BUDGET, L_LA, L_P, L_R, L_S } from './guest.js'
-import { F_RECORD } from './kernel-functions.js'
+import { F_RECORD, F_VECTOR } from './kernel-functions.js'
 import type { IrBlock, IrRecord } from './record.js'
 import * as w from './wasm-ops.js'
 
@@ -32,6 +32,18 @@ function findPureVectors(): ReadonlySet<number> {
   for (const id of impure) pure.delete(id)
   return pure
 }
+
+/** Pure ones on XMM registers that raise nothing either, as long as no operand is in memory: moves, logic, shuffles and integer arithmetic. */
+const quietVectors = new Set(
+  [...pureVectors].filter((id) =>
+    opcodeRows.every(
+      (row) =>
+        row.semantics.kind !== 'vector' ||
+        row.semantics.id !== id ||
+        (/^(P|MOV[AUDQ]|AND|OR|XOR|UNPCK|SHUF|AES|SHA)/.test(row.mnemonic) && !/[PQN]q/.test(row.operands)),
+    ),
+  ),
+)
 
 export function isPureVector(record: IrRecord): boolean {
   return pureVectors.has(record.imm & 0xffff)
@@ -155,6 +167,13 @@ export class CallCode {
     if (this.moveInline(record)) return
     const { g, context } = this
     const memory = record.a === IN_MEMORY
+    if (!memory && quietVectors.has(record.imm & 0xffff)) {
+      g.get(L_S)
+      g.i32(record.address)
+      g.call(F_VECTOR)
+      g.set(L_R)
+      return
+    }
     if (memory) g.spill(S.T0)
     // A fault leaves through the kernel: registers and flags must stand in the state area by then.
     this.flags.materialize()

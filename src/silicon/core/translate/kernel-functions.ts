@@ -9,6 +9,7 @@ export const F_RECORD = 3
 export const F_MATERIALIZE = 4
 export const F_CONDITION = 5
 export const F_CARRY = 6
+export const F_VECTOR = 7
 
 export const kernelFunctions: readonly FunctionImport[] = [
   { module: 'k', name: 'slow_load', type: { parameters: [I32, I64, I32], results: [I64] } },
@@ -18,6 +19,7 @@ export const kernelFunctions: readonly FunctionImport[] = [
   { module: 'k', name: 'materialize', type: { parameters: [I32, I32, I64, I64, I64], results: [] } },
   { module: 'k', name: 'condition_on', type: { parameters: [I32, I32, I64, I64, I64, I32], results: [I32] } },
   { module: 'k', name: 'carry_on', type: { parameters: [I32, I32, I64, I64, I64], results: [I64] } },
+  { module: 'k', name: 'vector', type: { parameters: [I32, I32], results: [I32] } },
 ]
 
 /** Type of a region function: (state, entry) → R_*. */

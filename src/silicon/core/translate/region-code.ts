@@ -11,7 +11,7 @@ import type { FunctionBody } from '../../../lib/wasm-encoder.js'
 import { R_JUMP, R_NEXT } from '../ir/results.js'
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
-import { AccessCode } from './access-code.js'
+import { AccessCode, loadForms } from './access-code.js'
 import { ArithmeticCode, binaryForm } from './arithmetic-code.js'
 import { CallCode } from './call-code.js'
 import { Flags } from './flags.js'
@@ -34,28 +34,12 @@ import {
 } from './guest.js'
 import { F_MATERIALIZE } from './kernel-functions.js'
 import { flagsAreLive } from './liveness.js'
-import type { IrBlock, IrRecord } from './record.js'
+import { type IrBlock, type IrRecord, returnSitesOf } from './record.js'
 import { MoveCode } from './move-code.js'
 import { registersOf } from './registers.js'
 import * as w from './wasm-ops.js'
 
 const between = (code: number, first: number, last: number): boolean => code >= first && code <= last
-
-/** Loads: [size, i64.load form, extension after the slow path, operand size written]. In the order of OP_LD_*. */
-const loads: readonly (readonly [number, number, number, number])[] = [
-  [0, w.I64_LOAD8_U, 0, 3],
-  [1, w.I64_LOAD16_U, 0, 3],
-  [2, w.I64_LOAD32_U, 0, 3],
-  [3, w.I64_LOAD, 0, 3],
-  [0, w.I64_LOAD8_S, w.I64_EXTEND8_S, 2],
-  [0, w.I64_LOAD8_S, w.I64_EXTEND8_S, 3],
-  [1, w.I64_LOAD16_S, w.I64_EXTEND16_S, 2],
-  [1, w.I64_LOAD16_S, w.I64_EXTEND16_S, 3],
-  [2, w.I64_LOAD32_S, w.I64_EXTEND32_S, 3],
-  [0, w.I64_LOAD8_U, 0, 0],
-  [1, w.I64_LOAD16_U, 0, 1],
-  [0, w.I64_LOAD8_S, w.I64_EXTEND8_S, 1],
-]
 
 /** Conditions of the fused forms, in the order of their operations. */
 const fusedConditions = [2, 3, 4, 5, 6, 7, 12, 13, 14, 15]
@@ -74,6 +58,7 @@ export class RegionCode {
   private readonly used: readonly number[]
   private readonly written: readonly number[]
   private readonly positions = new Map<number, number>()
+  private readonly returnSites: readonly number[]
   private current = 0
   private block!: IrBlock
 
@@ -86,6 +71,7 @@ export class RegionCode {
     this.used = registers.used
     this.written = registers.written
     blocks.forEach((block, n) => this.positions.set(block.offset, n))
+    this.returnSites = returnSitesOf(blocks).filter((site) => this.positions.has(site))
     this.calls = new CallCode(this.g, this.flags, this.access, { used: this.used, written: this.written, out: (r) => this.out(r) })
   }
 
@@ -301,7 +287,7 @@ export class RegionCode {
     const code = record.op
     if (code < op.OP_ST8_BD) {
       const scaled = code >= op.OP_LD_Z8_BIS
-      const [size, form, extend, target] = loads[code - (scaled ? op.OP_LD_Z8_BIS : op.OP_LD_Z8_BD)]!
+      const [size, form, extend, target] = loadForms[code - (scaled ? op.OP_LD_Z8_BIS : op.OP_LD_Z8_BD)]!
       if (scaled) access.addressBis(record)
       else access.addressBd(record)
       access.load(record, size, form, extend)
@@ -395,7 +381,7 @@ export class RegionCode {
         this.checkTarget(record)
         this.moveStack(8 + (record.imm & 0xffff))
         this.charge(record.c)
-        return this.out(R_NEXT)
+        return this.returnTo()
       case op.OP_JMPI:
         g.read64(record.a)
         g.set(L_PC)
@@ -414,6 +400,20 @@ export class RegionCode {
     this.g.pageAddress(this.block.offset + delta)
     this.g.set(L_PC)
     this.out(R_JUMP)
+  }
+
+  /** RET: to a call of this region where L_PC says so, without leaving. */
+  private returnTo(): void {
+    const { g } = this
+    for (const site of this.returnSites) {
+      g.get(L_PC)
+      g.pageAddress(site)
+      g.op(w.I64_EQ)
+      g.if()
+      this.goTo(site - this.block.offset)
+      g.end()
+    }
+    this.out(R_NEXT)
   }
 
   /** A jump after an instruction that may have dropped a block leaves the region. */
