@@ -154,7 +154,9 @@ function settleByMeaning(random: Random, e: Encoding, d: Draft): void {
       RSP,
       dataAddress(
         e.mode,
-        random.oneIn(30) && isSegmented(e.mode) ? DATA + 0x23f8 + random.below(16) : inWindow(random, random.oneIn(3) ? 1 : 8),
+        random.oneIn(30) && isSegmented(e.mode) && mnemonic !== 'POPA'
+          ? DATA + 0x23f8 + random.below(16)
+          : inWindow(random, random.oneIn(3) ? 1 : 8),
       ),
     )
   if (rule === 'ENTER' || rule === 'LEAVE') d.settle(RBP, dataAddress(e.mode, inWindow(random)) + (random.oneIn(50) ? 0x100000n : 0n))
