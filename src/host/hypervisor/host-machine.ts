@@ -69,7 +69,9 @@ export class HostMachine {
   // ---- secure processor ------------------------------------------------------------------------------------------
 
   get driver(): SevDriver {
-    this.#driver ??= new SevDriver(this.port, { allocate: (bytes) => this.memory.allocate(Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES, PAGE_BYTES, 'the SEV driver') })
+    this.#driver ??= new SevDriver(this.port, {
+      allocate: (bytes) => this.memory.allocate(Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES, PAGE_BYTES, 'the SEV driver'),
+    })
     return this.#driver
   }
 
