@@ -1,9 +1,9 @@
 // Guest code under VMRUN on the whole core kernel: what the VMCB says after exits in the midst of blocks, of event deliveries and of page walks.
 
-import { deepEqual, equal } from 'node:assert/strict'
+import { deepEqual, equal, throws } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { Core } from '../../src/silicon/core/core.js'
+import { Core, CoreLost } from '../../src/silicon/core/core.js'
 import { CoreKernel } from '../../src/silicon/core/core-kernel.js'
 import { opcodeTable } from '../../src/silicon/core/decode/opcodes.js'
 import { FABRIC_BASE, FABRIC_DRAM_BASE, FABRIC_DRAM_FRAMES, FABRIC_EPOCH, LLC_BASE } from '../../src/silicon/fabric-layout.js'
@@ -281,4 +281,22 @@ test('code that the guest changes under itself runs as changed', () => {
   const g = new Guest([0xc6, 0x04, 0x25, 0x09, 0x00, 0x02, 0x00, 9, 0xb9, 1, 0, 0, 0, ...VMMCALL])
   equal(g.run(), '81')
   equal(g.registers()[1], 9)
+})
+
+test('a guest that the host cannot leave costs it the core, which starts anew', () => {
+  const lost = (code: number, bytes: readonly number[]): Guest => {
+    const g = new Guest(bytes)
+    const at = LLC_BASE + VMCB + (code >> 5) * 4
+    g.view.setUint32(at, (g.view.getUint32(at, true) & ~(1 << (code & 31))) >>> 0, true)
+    throws(() => g.run(), CoreLost)
+    return g
+  }
+  // UD2 with no handlers anywhere: triple fault, not intercepted.
+  const g = lost(X.VMEXIT_SHUTDOWN, [0x0f, 0x0b])
+  deepEqual(g.core.rdmsr(0xc0000080), { lo: 0, hi: 0 })
+  g.core.wrmsr(0xc0000080, { lo: 0x1000, hi: 0 })
+  g.intercept(X.VMEXIT_SHUTDOWN)
+  equal(g.run(), '7f')
+  // jmp $ without the INTR intercept.
+  lost(X.VMEXIT_INTR, [0xeb, 0xfe])
 })

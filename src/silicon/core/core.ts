@@ -27,6 +27,9 @@ export class HostFault extends Error {
   }
 }
 
+/** The core has entered shutdown, or runs a guest that never gives it back: on a real machine the board would reset the processor. */
+export class CoreLost extends Error {}
+
 export class Core implements HostCore {
   readonly gprs: Uint32Array
   readonly apicId: number
@@ -40,12 +43,17 @@ export class Core implements HostCore {
     this.s = CORE_STATE_BASE + options.index * CORE_STATE_STRIDE
     this.apicId = options.index
     this.onWbinvd = (core) => options.onWbinvd(core)
-    kernel.exports.core_reset(this.s, options.index)
     this.gprs = new Uint32Array(kernel.view.buffer, this.s, 32)
-    if (options.tscPerInstruction !== undefined) {
-      kernel.view.setUint32(this.s + S.TSC_VIRTUAL, 1, true)
-      kernel.view.setUint32(this.s + S.TSC_PER_INSTRUCTION, options.tscPerInstruction, true)
-    }
+    this.reset()
+  }
+
+  /** The state after reset; the time stamp counter's source stays that of the board. */
+  private reset(): void {
+    const { kernel, options } = this
+    kernel.exports.core_reset(this.s, options.index)
+    if (options.tscPerInstruction === undefined) return
+    kernel.view.setUint32(this.s + S.TSC_VIRTUAL, 1, true)
+    kernel.view.setUint32(this.s + S.TSC_PER_INSTRUCTION, options.tscPerInstruction, true)
   }
 
   /** Base address of this core's state: for tests and the profiler of the same chip. */
@@ -100,9 +108,16 @@ export class Core implements HostCore {
     this.setBudget(instructionsMax)
     const reason = this.kernel.run(this.s)
     if (reason === S.EXIT_VMEXIT) return
-    assert(reason === S.EXIT_BUDGET || reason === S.EXIT_HALT, `a guest leaves through #VMEXIT, not ${reason}`)
-    if (exports.physical_interrupt(this.s) !== R_EXIT)
-      throw new Error('VMRUN without the INTR intercept: the host could never regain the core')
+    if (reason !== S.EXIT_SHUTDOWN) {
+      assert(reason === S.EXIT_BUDGET || reason === S.EXIT_HALT, `a guest leaves through #VMEXIT, not ${reason}`)
+      if (exports.physical_interrupt(this.s) === R_EXIT) return
+    }
+    this.reset()
+    throw new CoreLost(
+      reason === S.EXIT_SHUTDOWN
+        ? 'the guest shut the processor down: VMRUN had no SHUTDOWN intercept'
+        : 'the guest keeps the processor: VMRUN had no INTR intercept',
+    )
   }
 
   private setBudget(instructions: number): void {
