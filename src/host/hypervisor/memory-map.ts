@@ -6,7 +6,10 @@ export const MEMORY_BYTES_MAX = LOW_RAM_END_MAX
 const MIB = 0x100000
 /** Room for the ACPI tables at the top of RAM. Linux maps ranges of the ACPI type encrypted under SEV, reserved ranges not always. */
 export const ACPI_AREA_BYTES = 0x10000
-/** The last part of it stays zero at launch: there an owner's secret is put (LAUNCH_SECRET), for the guest to read at a known place. */
+/**
+ * The last part of it is zero at launch: there an owner's secret is put (LAUNCH_SECRET), for the guest to read at a known place, the end of its RAM.
+ * A reserved range, which Linux lets /dev/mem map, encrypted, even with CONFIG_IO_STRICT_DEVMEM.
+ */
 export const SECRET_AREA_BYTES = 0x4000
 const EBDA_BASE = 0x9fc00
 export const BIOS_BASE = 0xf0000
@@ -27,7 +30,8 @@ export function memoryMap(memoryBytes: number): MemoryRange[] {
     { base: EBDA_BASE, bytes: 0xa0000 - EBDA_BASE, type: MEMORY_RESERVED },
     { base: BIOS_BASE, bytes: MIB - BIOS_BASE, type: MEMORY_RESERVED },
     { base: MIB, bytes: acpi - MIB, type: MEMORY_RAM },
-    { base: acpi, bytes: ACPI_AREA_BYTES, type: MEMORY_ACPI },
+    { base: acpi, bytes: ACPI_AREA_BYTES - SECRET_AREA_BYTES, type: MEMORY_ACPI },
+    { base: secretAreaBase(memoryBytes), bytes: SECRET_AREA_BYTES, type: MEMORY_RESERVED },
     { base: ECAM_BASE, bytes: ECAM_BYTES, type: MEMORY_RESERVED },
   ]
 }
