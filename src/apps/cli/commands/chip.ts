@@ -24,11 +24,16 @@ function withPlatform<T>(folder: string, use: (driver: SevDriver) => T): T {
   }
 }
 
-function exportChain(folder: string, out: string): void {
+/** All certificates of the chain that ends in this chip's PDH. */
+export function exportChain(folder: string): Readonly<Record<'ark' | 'ask' | 'cek' | 'oca' | 'pek' | 'pdh', Uint8Array>> {
   const { ark, ask } = openChip(folder).fuses.certificates
-  const certificates = withPlatform(folder, (driver) => driver.ownership.pdhCertExport())
+  return { ark: ark!, ask: ask!, ...withPlatform(folder, (driver) => driver.ownership.pdhCertExport()) }
+}
+
+function writeChain(folder: string, out: string): void {
+  const chain = exportChain(folder)
   privateFolder(out)
-  for (const [name, bytes] of Object.entries({ ark: ark!, ask: ask!, ...certificates })) writePublic(join(out, `${name}.cert`), bytes)
+  for (const [name, bytes] of Object.entries(chain)) writePublic(join(out, `${name}.cert`), bytes)
   process.stdout.write(`ark, ask, cek, oca, pek and pdh in ${out}. For the owner: cbit owner verify-chain --emulated ${out}\n`)
 }
 
@@ -42,7 +47,7 @@ export function addChip(program: Command): void {
     .argument('<chip>', 'folder of the chip; a new chip is made where there is none')
     .argument('<out>', 'folder for the certificates')
     .summary('write the certificate chain of a chip, for owners of guests to verify')
-    .action(exportChain)
+    .action(writeChain)
   for (const [name, summary, act] of [
     ['pek-gen', 'new owner, endorsement and Diffie-Hellman keys: the chip owns itself', (driver: SevDriver) => driver.ownership.pekGen()],
     ['pdh-gen', 'a new Diffie-Hellman key: sessions made for the old one no longer open', (driver: SevDriver) => driver.ownership.pdhGen()],
