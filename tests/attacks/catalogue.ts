@@ -15,6 +15,7 @@ import { changeRegisters, readRegisters } from './attempts/registers.js'
 import { mapOther, readDead, remapWithin } from './attempts/remap.js'
 import { replayByStores, replayOnBoard } from './attempts/replay.js'
 import { debugAllowed, debugForbidden, updateAfterLaunch } from './attempts/secure-processor.js'
+import { sendAllowed, sendForbidden, sendForged } from './attempts/send.js'
 import { shareKeyAllowed, shareKeyForbidden } from './attempts/share-key.js'
 import { dictionary, equalCiphertext, singleStep, watchPages } from './attempts/side-channels.js'
 import { swapPages } from './attempts/swap-pages.js'
@@ -43,6 +44,9 @@ export const catalogue: readonly Attack[] = [
   debugAllowed,
   shareKeyForbidden,
   shareKeyAllowed,
+  sendForbidden,
+  sendForged,
+  sendAllowed,
   updateAfterLaunch,
   firmwareWrites,
   launchOther,

@@ -98,8 +98,8 @@ export function addSession(owner: Command): void {
     .requiredOption('--chain <dir>', "folder with the platform's certificates")
     .option(
       '--policy <n>',
-      'guest policy: 1 NODBG, 2 NOKS, 4 ES, 8 NOSEND, 16 DOMAIN, 32 SEV, and the lowest API version in bits 23:16 and 31:24',
-      '1',
+      'guest policy (11: nobody debugs it, shares its key or sends it away): 1 NODBG, 2 NOKS, 4 ES, 8 NOSEND, 16 DOMAIN, 32 SEV, and the lowest API version in bits 23:16 and 31:24',
+      '11',
     )
     .option('--force', 'replace a session that the folder holds')
   withRootOptions(command).action(session)
