@@ -22,6 +22,8 @@ export interface MachineOptions {
   /** For messages. */
   readonly imageName: string
   readonly seed: number | undefined
+  /** False: interpret all guest code. Default: compile what is hot. */
+  readonly translate?: boolean
   /** Whether the guest's policy lets the host ask the secure processor for plaintext. */
   readonly debugAllowed: boolean
   /** QEMU's pc-testdev, for bare-metal test kernels. */
@@ -76,7 +78,7 @@ export function createMachine(options: MachineOptions): Machine {
   const { seed, sev, memoryBytes, image } = options
   const fuses = options.chip?.fuses ?? fuseChip(seed === undefined ? realEntropy() : seededEntropy(seed, 'vendor'))
   const board = createBoard({ fuses, seed, flashFile: options.chip?.flashFile })
-  const soc = createSoc({ board, kernels: chipKernels(), dramBytes: memoryBytes + hostBytes })
+  const soc = createSoc({ board, kernels: chipKernels(), dramBytes: memoryBytes + hostBytes, translate: options.translate ?? true })
   const dram = new Dram(soc.dramBytes)
   soc.attachDram(dram)
   const host = new HostMachine(soc.host)

@@ -22,6 +22,7 @@ interface RunFlags {
   readonly initrd?: string
   readonly append?: string
   readonly seed?: string
+  readonly interpret?: true
   readonly name?: string
   readonly allowDebug?: boolean
   readonly knowsSev?: boolean
@@ -55,6 +56,7 @@ export function addRun(program: Command): void {
     .option('--initrd <file>', 'initial ramdisk (for Multiboot: the first module)')
     .option('--append <args>', "kernel command line; 'console=ttyS0 panic=-1' is put in front for Linux unless it sets them")
     .option('--seed <n>', 'virtual time and seeded chance: the same seed repeats the run exactly')
+    .option('--interpret', 'interpret all guest code instead of compiling what is hot (slower, the same results)')
     .option('--name <name>', "name of the VM for 'cbit dram'")
     .option('--allow-debug', "guest policy that lets the host decrypt memory through the secure processor ('cbit dram --guest')")
     .option('--knows-sev', 'a Multiboot kernel sets C-bits in its page tables itself, so it may run with --sev')
@@ -96,6 +98,7 @@ async function run(flags: RunFlags): Promise<void> {
     sev,
     memoryBytes,
     seed,
+    translate: !flags.interpret,
     debugAllowed: flags.allowDebug ?? false,
     name: flags.name,
     testDevice: flags.testDevice,

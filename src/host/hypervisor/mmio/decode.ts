@@ -154,6 +154,28 @@ export function decodeMmio(bytes: Uint8Array, code: CodeSize): MmioInstruction |
   }
 }
 
+function stringInstruction(d: Decoder, opcode: number, size: number): MmioInstruction | undefined {
+  switch (opcode) {
+    case 0xa4:
+    case 0xa5:
+      return d.done(size, { kind: 'move-string', repeat: d.repeat })
+    case 0xa6:
+    case 0xa7:
+      return d.done(size, { kind: 'compare-string', repeat: d.repeat, whileEqual: d.whileEqual })
+    case 0xae:
+    case 0xaf:
+      return d.done(size, { kind: 'scan-string', repeat: d.repeat, whileEqual: d.whileEqual })
+    case 0xaa:
+    case 0xab:
+      return d.done(size, { kind: 'store-string', repeat: d.repeat })
+    case 0xac:
+    case 0xad:
+      return d.done(size, { kind: 'load-string', repeat: d.repeat })
+    default:
+      return undefined
+  }
+}
+
 function oneByte(d: Decoder, opcode: number): MmioInstruction | undefined {
   const size = (opcode & 1) === 0 ? 1 : d.operandSize
   if (opcode < 0x40 && (opcode & 7) < 4) {
@@ -195,21 +217,6 @@ function oneByte(d: Decoder, opcode: number): MmioInstruction | undefined {
       return d.at > d.bytes.length
         ? undefined
         : d.done(size, { kind: 'store', from: { kind: 'register', index: 0, high: false }, swap: false })
-    case 0xa4:
-    case 0xa5:
-      return d.done(size, { kind: 'move-string', repeat: d.repeat })
-    case 0xa6:
-    case 0xa7:
-      return d.done(size, { kind: 'compare-string', repeat: d.repeat, whileEqual: d.whileEqual })
-    case 0xae:
-    case 0xaf:
-      return d.done(size, { kind: 'scan-string', repeat: d.repeat, whileEqual: d.whileEqual })
-    case 0xaa:
-    case 0xab:
-      return d.done(size, { kind: 'store-string', repeat: d.repeat })
-    case 0xac:
-    case 0xad:
-      return d.done(size, { kind: 'load-string', repeat: d.repeat })
     case 0xc6:
     case 0xc7:
       if (!d.memoryModRm() || (d.reg & 7) !== 0) return undefined
@@ -222,7 +229,7 @@ function oneByte(d: Decoder, opcode: number): MmioInstruction | undefined {
       if (!d.memoryModRm() || (d.reg & 7) > 1) return undefined
       return d.done(size, { kind: 'unary', operation: (d.reg & 7) === 0 ? 'inc' : 'dec' })
     default:
-      return undefined
+      return stringInstruction(d, opcode, size)
   }
 }
 

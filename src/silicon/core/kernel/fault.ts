@@ -87,6 +87,10 @@ export function rec_len(rec: usize): u32 {
 export function rec_imm2(rec: usize): i32 {
   return load<i32>(rec, 12)
 }
+/** Number of the instruction that `rec` belongs to within its block. */
+export function rec_index(rec: usize): u32 {
+  return load<u16>(rec, 6) >> 10
+}
 /** RIP of the instruction that `rec` belongs to. */
 export function this_pc(s: usize, rec: usize): u64 {
   return load<u64>(s, PC) + (load<u16>(rec, 6) & 0x3ff)

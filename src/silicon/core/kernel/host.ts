@@ -49,7 +49,7 @@ export function fabric_sync(s: usize): void {
 
 /** 1 with the value in RAX and RDX, else 0. */
 export function read_msr(s: usize, msr: u32): u32 {
-  if (!msr_read(s, msr)) {
+  if (!msr_read(s, msr, 0)) {
     raise_error(s, GP, 0)
     return 0
   }
@@ -58,7 +58,7 @@ export function read_msr(s: usize, msr: u32): u32 {
   return 1
 }
 export function write_msr(s: usize, msr: u32, lo: u32, hi: u32): u32 {
-  if (msr_write(s, msr, joined(lo, hi))) return 1
+  if (msr_write(s, msr, joined(lo, hi), 0)) return 1
   raise_error(s, GP, 0)
   return 0
 }

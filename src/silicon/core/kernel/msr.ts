@@ -12,7 +12,7 @@ import {
 import { CR0_PG, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EFER_SVME } from '../../../spec/x86/control-registers'
 import * as id from '../../../spec/x86/msr'
 import { R_NEXT } from '../ir/results'
-import { GP, raise_error } from './fault'
+import { GP, raise_error, rec_index } from './fault'
 import { mmu_flush_all } from './mmu'
 import { update_mode } from './mode'
 import { canonical_register } from './segment'
@@ -126,7 +126,7 @@ function write_mtrr(s: usize, msr: u32, value: u64): bool {
 // ---- reading
 
 /** Reads `msr` to msr_value; false where there is none. */
-export function msr_read(s: usize, msr: u32): bool {
+export function msr_read(s: usize, msr: u32, index: u32): bool {
   const slot = plain_slot(msr) | address_slot(msr) | fixed_slot(msr) | variable_slot(msr)
   if (slot) return give(load<u64>(s + slot))
   if (msr >= <u32>id.IA32_MC0_CTL && msr < <u32>id.IA32_MC_END) return give(0)
@@ -134,7 +134,7 @@ export function msr_read(s: usize, msr: u32): bool {
   if (msr >= <u32>id.AMD_IORR_BASE0 && msr <= <u32>id.AMD_IORR_MASK1) return give(0)
   switch (msr) {
     case id.IA32_TSC:
-      return give(read_tsc(s))
+      return give(read_tsc(s, index))
     case id.IA32_APIC_BASE:
       return give(load<u64>(s, MSR_APIC_BASE) | (load<u32>(s, APIC_ID) ? 0 : id.APIC_BASE_BSP))
     case id.IA32_PATCH_LEVEL:
@@ -212,7 +212,7 @@ function write_apic_base(s: usize, value: u64): bool {
 }
 
 /** Writes `msr`; false where there is none, where it is read-only and where the value is illegal. */
-export function msr_write(s: usize, msr: u32, value: u64): bool {
+export function msr_write(s: usize, msr: u32, value: u64, index: u32): bool {
   const plain = plain_slot(msr)
   if (plain) return put(s, plain, value, 0)
   const address = address_slot(msr)
@@ -222,7 +222,7 @@ export function msr_write(s: usize, msr: u32, value: u64): bool {
   if (msr >= <u32>id.IA32_MC0_CTL && msr < <u32>id.IA32_MC_END) return !value || (!(msr & 3) && value == ~<u64>0)
   switch (msr) {
     case id.IA32_TSC:
-      write_tsc(s, value)
+      write_tsc(s, value, index)
       return true
     case id.IA32_APIC_BASE:
       return write_apic_base(s, value)
@@ -263,7 +263,7 @@ export function rdmsr(s: usize, rec: usize): u32 {
   if (load<u32>(s, CPL)) return raise_error(s, GP, 0)
   const outcome = svm_msr(s, rec, load<u32>(s, RCX), 0)
   if (outcome != R_NEXT) return outcome
-  if (!msr_read(s, load<u32>(s, RCX))) return raise_error(s, GP, 0)
+  if (!msr_read(s, load<u32>(s, RCX), rec_index(rec))) return raise_error(s, GP, 0)
 
   store<u64>(s, <u32>msr_value, RAX)
   store<u64>(s, msr_value >> 32, RDX)
@@ -274,5 +274,5 @@ export function wrmsr(s: usize, rec: usize): u32 {
   if (load<u32>(s, CPL)) return raise_error(s, GP, 0)
   const outcome = svm_msr(s, rec, load<u32>(s, RCX), 1)
   if (outcome != R_NEXT) return outcome
-  return msr_write(s, load<u32>(s, RCX), load<u32>(s, RAX) | (load<u64>(s, RDX) << 32)) ? R_NEXT : raise_error(s, GP, 0)
+  return msr_write(s, load<u32>(s, RCX), load<u32>(s, RAX) | (load<u64>(s, RDX) << 32), rec_index(rec)) ? R_NEXT : raise_error(s, GP, 0)
 }

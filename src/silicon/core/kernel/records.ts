@@ -10,7 +10,7 @@ import { faulted, GP, raise, raise_error, SS_FAULT } from './fault'
 import { load_bytes, read_hit, slow_load, store_bytes, write_hit } from './memory'
 
 /** Below this many instructions the dispatcher decides whether the next block still fits. */
-const BUDGET_LOW: i64 = 64
+export const BUDGET_LOW: i64 = 64
 const CR4_LA57: u64 = 1 << 12
 
 // @ts-ignore: decorator

@@ -43,7 +43,7 @@ import {
 } from '../ir/flag-kinds'
 import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
 import { BUDGET, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES } from '../state/layout'
-import { R_FAULT, R_NEXT } from '../ir/results'
+import { R_FAULT, R_JUMP, R_LAST, R_NEXT } from '../ir/results'
 import { condition_of, shift_by_register_sar, shift_by_register_shl, shift_by_register_shr } from './alu'
 import { helper } from './helper'
 import {
@@ -59,7 +59,7 @@ import {
   sign_of_accumulator,
 } from './integer'
 import { jump_quickly } from './dispatch'
-import { after_call, vector_load, vector_store } from './records'
+import { after_call, BUDGET_LOW, vector_load, vector_store } from './records'
 import { vector } from './vector'
 import { x87 } from './x87'
 
@@ -91,8 +91,9 @@ export function enter_region(s: usize, ip: usize): usize {
       next = r
       break
     }
-    next = jump_quickly(s)
-    if (!next || load<u16>(next) != OP_REGION) break
+    // A string instruction may have used up more than a pass was allowed.
+    next = load<i64>(s, BUDGET) < BUDGET_LOW ? <usize>R_JUMP : jump_quickly(s)
+    if (next <= <usize>R_LAST || load<u16>(next) != OP_REGION) break
     at = next
     store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
   }

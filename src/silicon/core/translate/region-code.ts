@@ -48,6 +48,9 @@ const fusedSizes = [0, 2, 3]
 
 const flaglessCodes = [w.I64_ADD, w.I64_OR, w.I64_AND, w.I64_SUB, w.I64_XOR]
 
+/** The interpreter's own limit (kernel/records.ts): below it the dispatcher decides block by block. */
+const BUDGET_LOW = 64
+
 export class RegionCode {
   private readonly g = new GuestCode()
   private readonly flags = new Flags(this.g)
@@ -128,7 +131,7 @@ export class RegionCode {
 
   // ---- leaving
 
-  /** Branches to $exit with result `r`; L_PC is set. */
+  /** To $exit with result `r`; L_PC is set. */
   private out(r: number): void {
     const { g } = this
     this.flags.settle()
@@ -166,28 +169,28 @@ export class RegionCode {
     const { g } = this
     const offset = this.block.offset + delta
     const target = this.positions.get(offset)
-    if (target === undefined) {
-      g.pageAddress(offset)
-      g.set(L_PC)
-      this.out(R_NEXT)
-      return
-    }
+    if (target === undefined) return this.leaveWith(delta, R_NEXT)
     this.flags.settle()
     if (target > this.current) {
-      this.branchOut(target - this.current - 1)
-      return
+      // A string instruction may have used up more than the guard allowed for.
+      if (this.block.records.some((record) => record.op === op.OP_HLP)) this.leaveBelow(BUDGET_LOW, delta)
+      return this.branchOut(target - this.current - 1)
     }
-    g.get(L_BUDGET)
-    g.i64(this.guard)
-    g.op(w.I64_LT_S)
-    g.if()
-    g.pageAddress(offset)
-    g.set(L_PC)
-    this.out(R_JUMP)
-    g.end()
+    this.leaveBelow(this.guard, delta)
     g.i32(target)
     g.set(L_ENTRY)
     this.branchOut(this.blocks.length - 1 - this.current)
+  }
+
+  /** Leaves for the dispatcher, at `delta` from the start of the block, when fewer than `instructions` may still run. */
+  private leaveBelow(instructions: number, delta: number): void {
+    const { g } = this
+    g.get(L_BUDGET)
+    g.i64(instructions)
+    g.op(w.I64_LT_S)
+    g.if()
+    this.leaveTo(delta)
+    g.end()
   }
 
   // ---- blocks
@@ -397,9 +400,13 @@ export class RegionCode {
   }
 
   private leaveTo(delta: number): void {
+    this.leaveWith(delta, R_JUMP)
+  }
+
+  private leaveWith(delta: number, result: number): void {
     this.g.pageAddress(this.block.offset + delta)
     this.g.set(L_PC)
-    this.out(R_JUMP)
+    this.out(result)
   }
 
   /** RET: to a call of this region where L_PC says so, without leaving. */
