@@ -5,15 +5,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CliError } from '../errors.js'
-import {
-  debianSources,
-  defaultSources,
-  defaultSuite,
-  parseDeb822Sources,
-  parseSourcesList,
-  writeSourcesList,
-  type Source,
-} from './sources.js'
+import { debianSources, defaultSuite, parseDeb822Sources, parseSourcesList, writeSourcesList, type Source } from './sources.js'
 
 const keyringFile = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
@@ -34,7 +26,7 @@ export function machineRelease(): string {
   return value('ID') === 'debian' ? (value('VERSION_CODENAME') ?? defaultSuite) : defaultSuite
 }
 
-/** The machine's own sources for `release`, or Debian's public mirror where it names none. */
+/** The machine's own sources for `release`. Throws CliError where its configuration names none. */
 export function machineSources(release: string): Source[] {
   const folder = '/etc/apt/sources.list.d'
   const files = ['/etc/apt/sources.list', ...(existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [])]
@@ -45,7 +37,8 @@ export function machineSources(release: string): Source[] {
       return file.endsWith('.sources') ? parseDeb822Sources(text) : file.endsWith('.list') ? parseSourcesList(text) : []
     })
   const own = debianSources(all, release)
-  return own.length ? own : defaultSources(release)
+  if (own.length > 0) return own
+  throw new CliError(`this machine's apt configuration names no Debian archive with ${release}`, 'name one: cbit image --mirror URL')
 }
 
 /** A private apt root under `folder`. */

@@ -8,7 +8,7 @@ import { cacheFolder, writableFolder } from '../cache.js'
 import { CliError } from '../errors.js'
 import { Apt, machineRelease, machineSources, type FetchedPackage, type Progress } from './apt.js'
 import { buildInitramfs } from './initramfs.js'
-import { defaultSources, type Source } from './sources.js'
+import { mirrorSource, type Source } from './sources.js'
 
 /** Counts up when the content of the image changes for another reason than new packages. */
 const imageFormat = 1
@@ -85,8 +85,8 @@ async function buildImage(suite: string, options: ImageOptions): Promise<GuestIm
 
 function mirrorSources(mirror: string, suite: string): Source[] {
   if (!/^(https?|file):\/\/\S+$/.test(mirror))
-    throw new CliError(`'${mirror}' is no mirror URL`, 'give a URL such as http://deb.debian.org/debian')
-  return [{ ...defaultSources(suite)[0]!, uri: mirror.replace(/\/$/, '') }]
+    throw new CliError(`'${mirror}' is no mirror URL`, 'give the URL of a Debian archive, the folder that holds dists/')
+  return [mirrorSource(mirror, suite)]
 }
 
 async function assemble(

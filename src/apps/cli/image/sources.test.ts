@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { debianSources, defaultSources, parseDeb822Sources, parseSourcesList, writeSourcesList } from './sources.js'
+import { debianSources, mirrorSource, parseDeb822Sources, parseSourcesList, writeSourcesList } from './sources.js'
 
 test('one-line sources: options, comments, other types', () => {
   const parsed = parseSourcesList(`
 # deb http://commented.example/debian bookworm main
-deb http://deb.debian.org/debian bookworm main contrib # a comment
+deb http://archive.example/debian bookworm main contrib # a comment
 deb [arch=amd64 signed-by=/usr/share/keyrings/x.gpg] mirror+file:/etc/apt/mirrors.list bookworm-updates main
-deb-src http://deb.debian.org/debian bookworm main
+deb-src http://archive.example/debian bookworm main
 `)
   assert.deepEqual(parsed, [
-    { uri: 'http://deb.debian.org/debian', suite: 'bookworm', components: ['main', 'contrib'] },
+    { uri: 'http://archive.example/debian', suite: 'bookworm', components: ['main', 'contrib'] },
     { uri: 'mirror+file:/etc/apt/mirrors.list', suite: 'bookworm-updates', components: ['main'], signedBy: '/usr/share/keyrings/x.gpg' },
   ])
 })
@@ -46,9 +46,9 @@ Signed-By:
 
 test("only the release's own Debian suites are taken, and only when the release itself is there", () => {
   const all = parseSourcesList(`
-deb http://deb.debian.org/debian bookworm main non-free
-deb http://deb.debian.org/debian bookworm-backports main
-deb http://security.debian.org/debian-security bookworm-security main
+deb http://archive.example/debian bookworm main non-free
+deb http://archive.example/debian bookworm-backports main
+deb http://security.example/debian-security bookworm-security main
 deb https://packages.example.com/apt bookworm main
 `)
   const chosen = debianSources(all, 'bookworm')
@@ -60,8 +60,9 @@ deb https://packages.example.com/apt bookworm main
 })
 
 test('every line of the private list names a keyring', () => {
-  const text = writeSourcesList(defaultSources('bookworm'), '/k.gpg')
-  assert.equal(text.split('\n').length, 4)
+  const sources = ['bookworm', 'bookworm-updates'].map((suite) => mirrorSource('http://archive.example/debian/', suite))
+  const text = writeSourcesList(sources, '/k.gpg')
+  assert.equal(text.split('\n').length, 3)
   for (const line of text.trim().split('\n'))
-    assert.match(line, /^deb \[arch=amd64 signed-by=\/k\.gpg\] http:\/\/deb\.debian\.org\/\S+ bookworm\S* main$/)
+    assert.match(line, /^deb \[arch=amd64 signed-by=\/k\.gpg\] http:\/\/archive\.example\/debian bookworm\S* main$/)
 })

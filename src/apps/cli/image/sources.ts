@@ -9,16 +9,12 @@ export interface Source {
   readonly signedBy?: string
 }
 
-/** What is used on a machine that is not Debian or whose configuration names no Debian mirror. */
+/** The release that is built where the machine runs none of Debian's. */
 export const defaultSuite = 'bookworm'
 
-export function defaultSources(suite: string): Source[] {
-  const mirror = 'http://deb.debian.org'
-  return [
-    { uri: `${mirror}/debian`, suite, components: ['main'] },
-    { uri: `${mirror}/debian`, suite: `${suite}-updates`, components: ['main'] },
-    { uri: `${mirror}/debian-security`, suite: `${suite}-security`, components: ['main'] },
-  ]
+/** `suite` of the archive at `mirror`. */
+export function mirrorSource(mirror: string, suite: string): Source {
+  return { uri: mirror.replace(/\/$/, ''), suite, components: ['main'] }
 }
 
 /** One-line format: `deb [option=value …] URI SUITE COMPONENT…`. */
