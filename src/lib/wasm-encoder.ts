@@ -130,10 +130,46 @@ function writeImports(imports: readonly FunctionImport[], memoryPagesMax: number
   return body
 }
 
+/** An `if` or `br_if` at `offset` of a function's code that is nearly always (or nearly never) taken. */
+export interface BranchHint {
+  readonly offset: number
+  readonly likely: boolean
+}
+
 /** Code of one function: local declarations as [count, type] pairs, then instructions without the final `end`. */
 export interface FunctionBody {
   readonly locals: readonly (readonly [number, number])[]
   readonly code: ByteWriter
+  /** In order of offset. */
+  readonly hints?: readonly BranchHint[]
+}
+
+function writeLocals(out: ByteWriter, { locals }: FunctionBody): void {
+  out.u32(locals.length)
+  for (const [count, kind] of locals) {
+    out.u32(count)
+    out.byte(kind)
+  }
+}
+
+/** Custom section "metadata.code.branch_hint" (WebAssembly branch hinting proposal): offsets count from the start of a function's locals. */
+function writeHints(bodies: readonly FunctionBody[], firstFunction: number): ByteWriter {
+  const body = new ByteWriter()
+  body.name('metadata.code.branch_hint')
+  body.u32(bodies.filter((one) => one.hints?.length).length)
+  bodies.forEach((one, n) => {
+    if (!one.hints?.length) return
+    const locals = new ByteWriter()
+    writeLocals(locals, one)
+    body.u32(firstFunction + n)
+    body.u32(one.hints.length)
+    for (const { offset, likely } of one.hints) {
+      body.u32(locals.length + offset)
+      body.u32(1)
+      body.byte(likely ? 1 : 0)
+    }
+  })
+  return body
 }
 
 /**
@@ -161,15 +197,12 @@ export function encodeModule(
     exported.u32(imports.length + n)
   }
   section(out, 7, exported)
+  if (bodies.some((body) => body.hints?.length)) section(out, 0, writeHints(bodies, imports.length))
   const code = new ByteWriter()
   code.u32(bodies.length)
   for (const body of bodies) {
     const one = new ByteWriter()
-    one.u32(body.locals.length)
-    for (const [count, kind] of body.locals) {
-      one.u32(count)
-      one.byte(kind)
-    }
+    writeLocals(one, body)
     one.bytes(body.code.view())
     one.byte(0x0b)
     code.u32(one.length)

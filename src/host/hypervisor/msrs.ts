@@ -1,4 +1,4 @@
-import { CR0_PG, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EFER_SVME } from '../../spec/x86/control-registers.js'
+import { CR0_PG, EFER_AIBRSE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EFER_SVME } from '../../spec/x86/control-registers.js'
 import { LOW_RAM_END_MAX } from '../../spec/pc/memory-map.js'
 import { VMCB_CR0, VMCB_EFER } from '../../spec/svm/vmcb.js'
 import * as M from './msr-numbers.js'
@@ -21,7 +21,7 @@ export interface MsrPeripherals {
 }
 
 /** What the chip's CPUID offers: no fast FXSAVE, no translation cache extension. */
-const EFER_WRITABLE = EFER_SCE | EFER_LME | EFER_NXE
+const EFER_WRITABLE = EFER_SCE | EFER_LME | EFER_NXE | EFER_AIBRSE
 const MTRR_WRITE_BACK = 6
 const MTRR_ENABLED = 0x800
 const MTRR_FIXED_ENABLED = 0x400

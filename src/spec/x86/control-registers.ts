@@ -42,6 +42,8 @@ export const EFER_SVME = 0x1000
 export const EFER_LMSLE = 0x2000
 export const EFER_FFXSR = 0x4000
 export const EFER_TCE = 0x8000
+/** Automatic IBRS. */
+export const EFER_AIBRSE = 0x200000
 
 export const XCR0_X87 = 0x1
 export const XCR0_SSE = 0x2

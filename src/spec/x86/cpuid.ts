@@ -38,8 +38,8 @@ export const CPUID_8000_0001_EBX = 0x40000000
 export const CPUID_8000_0007_EDX = 0x100
 /** 48 physical, 57 linear address bits. */
 export const CPUID_8000_0008_EAX = 0x3930
-/** CLZERO, error pointers always restored, WBNOINVD, EFER.LMSLE unsupported. */
-export const CPUID_8000_0008_EBX = 0x100205
+/** CLZERO, error pointers always restored, WBNOINVD, EFER.LMSLE unsupported, no speculative store bypass. */
+export const CPUID_8000_0008_EBX = 0x4100205
 
 export const CPUID_8000_000A_ASIDS = 0x8000
 /** NP, NRIPS, TscRateMsr, VmcbClean, FlushByAsid, DecodeAssists. */
@@ -53,8 +53,13 @@ export const CPUID_8000_001F_SEV_ASIDS = 509
 /** Least ASID of a guest without SEV-ES. */
 export const CPUID_8000_001F_MIN_PLAIN_ASID = 1
 
-/** No nested data breakpoints, LFENCE always serialises, null selectors clear the base. */
-export const CPUID_8000_0021_EAX = 0x45
+/**
+ * No nested data breakpoints, LFENCE always serialises, null selectors clear the base, automatic IBRS, no speculative return stack overflow: nothing is
+ * executed speculatively here, so guests may leave out what guards against it.
+ */
+export const CPUID_8000_0021_EAX = 0x20000145
+/** No transient scheduler attacks on the L1 and the store queue. */
+export const CPUID_8000_0021_ECX = 0x6
 
 /** Processor name "cbit EPYC-Milan compatible processor" as leaves 8000_0002 to 8000_0004 give it: twelve registers. */
 export const CPUID_NAME_0 = 0x74696263

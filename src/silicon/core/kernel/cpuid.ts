@@ -141,7 +141,7 @@ function extended(s: usize, leaf: u32, subleaf: u32): void {
       give(id.CPUID_8000_001F_EAX, id.CPUID_8000_001F_EBX, id.CPUID_8000_001F_SEV_ASIDS, id.CPUID_8000_001F_MIN_PLAIN_ASID)
       break
     case 0x21:
-      give(id.CPUID_8000_0021_EAX, 0, 0, 0)
+      give(id.CPUID_8000_0021_EAX, 0, id.CPUID_8000_0021_ECX, 0)
       break
   }
 }

@@ -9,7 +9,7 @@ import {
   MSR_BU_CFG2, MSR_DC_CFG, MSR_DE_CFG, MSR_FP_CFG, MSR_IC_CFG, MSR_INT_PENDING, MSR_LS_CFG, MSR_MCG_STATUS, MSR_MTRR_VARIABLE, MSR_TOP_MEM,
   MSR_TOP_MEM2, MSR_TW_CFG,
 } from '../state/system-layout'
-import { CR0_PG, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EFER_SVME } from '../../../spec/x86/control-registers'
+import { CR0_PG, EFER_AIBRSE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EFER_SVME } from '../../../spec/x86/control-registers'
 import * as id from '../../../spec/x86/msr'
 import { R_NEXT } from '../ir/results'
 import { GP, raise_error, rec_index } from './fault'
@@ -20,7 +20,7 @@ import { svm_msr } from './svm'
 import { read_tsc, write_tsc } from './tsc'
 
 const PHYSICAL_MASK: u64 = 0xffffffffffff
-const EFER_WRITABLE: u64 = EFER_SCE | EFER_LME | EFER_NXE | EFER_SVME
+const EFER_WRITABLE: u64 = EFER_SCE | EFER_LME | EFER_NXE | EFER_SVME | EFER_AIBRSE
 
 /** Value of the register read last. */
 export let msr_value: u64 = 0

@@ -117,7 +117,7 @@ export class AccessCode {
   load(record: IrRecord, size: number, code: number, extend: number): void {
     const { g } = this
     this.pushHit(S.TLB_READ, 1 << size)
-    g.if(I64)
+    g.ifLikely(I64)
     this.pushHost(S.TLB_READ)
     g.memory(code, 0)
     g.else()
@@ -127,7 +127,7 @@ export class AccessCode {
     g.call(F_SLOW_LOAD)
     g.set(L_V)
     this.pushTrouble(true)
-    g.if()
+    g.ifUnlikely()
     this.leave(record)
     g.end()
     g.reloadContext()
@@ -140,7 +140,7 @@ export class AccessCode {
   store(record: IrRecord, size: number, push: () => void): void {
     const { g } = this
     this.pushHit(S.TLB_WRITE, 1 << size)
-    g.if()
+    g.ifLikely()
     this.pushHost(S.TLB_WRITE)
     push()
     g.memory(storeCodes[size]!, 0)
@@ -157,7 +157,7 @@ export class AccessCode {
     push()
     g.call(F_SLOW_STORE)
     this.pushTrouble(false)
-    g.if()
+    g.ifUnlikely()
     this.leave(record)
     g.end()
     this.noteStale()
@@ -176,7 +176,7 @@ export class AccessCode {
   loadForWrite(record: IrRecord, size: number): void {
     const { g } = this
     this.pushHit(S.TLB_WRITE, 1 << size)
-    g.if(I64)
+    g.ifLikely(I64)
     this.pushHost(S.TLB_WRITE)
     g.tee(L_WRITEBACK)
     g.memory(zeroLoads[size]!, 0)
@@ -187,7 +187,7 @@ export class AccessCode {
     g.call(F_LOAD_FOR_WRITE)
     g.set(L_V)
     this.pushTrouble(true)
-    g.if()
+    g.ifUnlikely()
     this.leave(record)
     g.end()
     g.reloadContext()
@@ -201,7 +201,7 @@ export class AccessCode {
   writeBack(record: IrRecord, size: number, push: () => void): void {
     const { g } = this
     g.get(L_WRITEBACK)
-    g.if()
+    g.ifLikely()
     g.get(L_WRITEBACK)
     push()
     g.memory(storeCodes[size]!, 0)
@@ -215,7 +215,7 @@ export class AccessCode {
     const { g } = this
     const table = write ? S.TLB_WRITE : S.TLB_READ
     this.pushHit(table, 16)
-    g.if(0x7f)
+    g.ifLikely(0x7f)
     this.pushHost(table)
     g.else()
     g.i32(0)

@@ -135,7 +135,7 @@ export class CallCode {
     g.i32(record.address)
     g.call(F_RECORD)
     g.tee(L_R)
-    g.if()
+    g.ifUnlikely()
     g.get(L_R)
     g.op(w.RETURN)
     g.end()
@@ -202,7 +202,7 @@ export class CallCode {
       g.op(w.I64_AND, w.I64_EQZ, w.SELECT)
     }
     g.tee(L_P)
-    g.if()
+    g.ifLikely()
     g.get(load ? L_S : L_P)
     g.get(load ? L_P : L_S)
     this.simd(w.V128_LOAD, load ? 0 : register)

@@ -3,7 +3,7 @@
  * A slot is a byte offset into the register file (state/layout.ts); AH, CH, DH and BH are the odd ones.
  */
 
-import { ByteWriter } from '../../../lib/wasm-encoder.js'
+import { type BranchHint, ByteWriter } from '../../../lib/wasm-encoder.js'
 import * as S from '../state/layout.js'
 import * as w from './wasm-ops.js'
 
@@ -53,6 +53,8 @@ export const isTemporary = (slot: number): boolean => (slot >= S.T0 && slot < S.
 
 export class GuestCode {
   readonly out = new ByteWriter()
+  /** Branches whose way is known: code that is nearly never run costs the rest no registers then. */
+  readonly hints: BranchHint[] = []
   /** Offset of the present block in its page. */
   blockOffset = 0
   /** Open `block`, `loop` and `if` constructs inside the present block's code. */
@@ -109,6 +111,18 @@ export class GuestCode {
     this.out.byte(w.IF)
     this.out.byte(type)
     this.depth++
+  }
+
+  /** An `if` that is nearly always true. */
+  ifLikely(type: number = w.TYPE_EMPTY): void {
+    this.hints.push({ offset: this.out.length, likely: true })
+    this.if(type)
+  }
+
+  /** An `if` that is nearly never true. */
+  ifUnlikely(type: number = w.TYPE_EMPTY): void {
+    this.hints.push({ offset: this.out.length, likely: false })
+    this.if(type)
   }
 
   else(): void {

@@ -95,7 +95,7 @@ export class RegionCode {
     })
     g.op(w.END, w.END)
     this.epilogue()
-    return { locals: LOCAL_DECLARATIONS, code: g.out }
+    return { locals: LOCAL_DECLARATIONS, code: g.out, hints: g.hints }
   }
 
   private prologue(): void {
@@ -188,7 +188,7 @@ export class RegionCode {
     g.get(L_BUDGET)
     g.i64(instructions)
     g.op(w.I64_LT_S)
-    g.if()
+    g.ifUnlikely()
     this.leaveTo(delta)
     g.end()
   }
@@ -218,7 +218,7 @@ export class RegionCode {
     const { g } = this
     this.mayStore = false
     g.get(L_STALE)
-    g.if()
+    g.ifUnlikely()
     this.leaveAt(next)
     g.end()
   }
@@ -427,7 +427,7 @@ export class RegionCode {
   private leaveOrGo(delta: number): void {
     const { g } = this
     g.get(L_STALE)
-    g.if()
+    g.ifUnlikely()
     this.leaveTo(delta)
     g.end()
     this.goTo(delta)
@@ -443,7 +443,7 @@ export class RegionCode {
     g.op(w.I64_SHR_S)
     g.get(L_PC)
     g.op(w.I64_NE)
-    g.if()
+    g.ifUnlikely()
     this.leaveAt(record)
     g.end()
   }
