@@ -103,15 +103,15 @@ export class CoreKernel {
     for (;;) {
       const reason = this.exports.run(s)
       if (reason === S.EXIT_CODE) this.makeBlock(s)
-      else if (reason === S.EXIT_HOT) this.translateAt(this.word(s + S.EXIT_INFO))
+      else if (reason === S.EXIT_HOT) this.translateAt(s, this.word(s + S.EXIT_INFO))
       else return reason
     }
   }
 
   /** Translates the region of a hot block, unless the cache has been cleared under it. */
-  private translateAt(block: number): void {
+  private translateAt(s: number, block: number): void {
     this.noteClears()
-    this.translator?.translate(block)
+    this.translator?.translate(s, block)
   }
 
   private noteClears(): void {

@@ -454,8 +454,11 @@ export const BLOCK_END = 32
 export const BLOCK_NEXT_HASH = 36
 export const BLOCK_NEXT_IN_FRAME = 40
 export const BLOCK_NEXT_IN_FRAME2 = 44
-/** Number of the region that has translated this block, or 0. */
-export const BLOCK_REGION = 48
+/** u16 ×8: numbers of the regions that hold this block; 0 ends them. */
+export const BLOCK_REGIONS = 48
+export const BLOCK_REGIONS_END = 64
+/** Not zero: no further region may take the block. */
+export const BLOCK_REGION_LAST = 60
 export const BLOCK_FIRST_RECORD = 64
 export const BLOCK_HEADER_BYTES = 64
 export const BLOCK_NO_FRAME = 0xffffffff

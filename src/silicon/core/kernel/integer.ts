@@ -296,7 +296,7 @@ export function divide(s: usize, ip: usize): u32 {
 
 // ---- bits
 
-/** BT, BTS, BTR, BTC on a register or an operand already loaded; CF alone changes. */
+/** BT, BTS, BTR, BTC on a register or an operand already loaded: CF; OF, which is undefined, is cleared. */
 export function bit_operation(s: usize, ip: usize): void {
   const c: u32 = load<u8>(ip, 5)
   const size = c & 3
@@ -305,9 +305,7 @@ export function bit_operation(s: usize, ip: usize): void {
   const bit = load<u64>(s + load<u8>(ip, 4)) & (size_bits(size) - 1)
   const v = get_sized(s, slot, size)
   const mask = (<u64>1) << bit
-  const aux = load<u64>(s, FLAG_AUX)
-  const ov = (aux ^ (aux << 1)) >> 63
-  set_carry_overflow(s, (v >> bit) & 1, ov)
+  set_carry_overflow(s, (v >> bit) & 1, 0)
   if (kind == 0) return
   put_sized(s, slot, size, kind == 1 ? v | mask : kind == 2 ? v & ~mask : v ^ mask)
 }

@@ -9,6 +9,7 @@ import {
   OP_HLP,
   OP_IMUL16,
   OP_MULTIPLY,
+  OP_PROFILE,
   OP_REGION,
   OP_ROTATE,
   OP_SHL8,
@@ -30,6 +31,7 @@ import {
   OP_VLD_BD,
   OP_VST_BD,
   OP_X87,
+  PROFILE_THRESHOLD,
   REGION_ENTRY_BYTES,
 } from '../ir/ops'
 import {
@@ -42,7 +44,7 @@ import {
   FLAG_SUB,
 } from '../ir/flag-kinds'
 import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
-import { BUDGET, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES } from '../state/layout'
+import { BUDGET, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R } from '../state/layout'
 import { R_FAULT, R_JUMP, R_LAST, R_NEXT } from '../ir/results'
 import { condition_of, shift_by_register_sar, shift_by_register_shl, shift_by_register_shr } from './alu'
 import { helper } from './helper'
@@ -81,8 +83,15 @@ export function enter_region(s: usize, ip: usize): usize {
   while (true) {
     const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
     const index = load<u32>(entry)
-    if (!index || load<i64>(s, BUDGET) < <i64>load<u32>(entry, 4)) {
-      // The region is gone, or the budget does not allow a pass: the block is interpreted.
+    if (!index) {
+      // The region is gone: the block is interpreted, until it is hot again.
+      store<u16>(at, OP_PROFILE)
+      store<u32>(at, PROFILE_THRESHOLD, 8)
+      next = at + 16
+      break
+    }
+    if (load<i64>(s, BUDGET) < <i64>load<u32>(entry, 4)) {
+      // The budget does not allow a pass.
       next = at + 16
       break
     }
@@ -96,6 +105,11 @@ export function enter_region(s: usize, ip: usize): usize {
     if (next <= <usize>R_LAST || load<u16>(next) != OP_REGION) break
     at = next
     store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
+  }
+  const kind = load<u32>(s, LAZY_KIND)
+  if (kind) {
+    store<u32>(s, 0, LAZY_KIND)
+    materialize(s, kind, load<u64>(s, LAZY_A), load<u64>(s, LAZY_B), load<u64>(s, LAZY_R))
   }
   const ran = before - load<i64>(s, BUDGET)
   store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_TRANSLATED) + <u64>ran, CODE_TRANSLATED)

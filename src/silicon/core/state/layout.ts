@@ -203,6 +203,11 @@ export const CODE_MODE = 0x6d4
 export const MXCSR = 0x6c0
 /** u32 */
 export const PKRU = 0x6c4
+/** Flags in parts as a region leaves them for the next one (ir/flag-kinds.ts): kind u32 (0: they stand in FLAG_RES and FLAG_AUX), operands and result u64. */
+export const LAZY_KIND = 0x6e0
+export const LAZY_A = 0x6e8
+export const LAZY_B = 0x6f0
+export const LAZY_R = 0x6f8
 /** Sixteen registers of 32 bytes (upper halves reserved for YMM). */
 export const XMM = 0x700
 export const XMM_STRIDE = 32

@@ -72,14 +72,14 @@ export class AccessCode {
   /** Looks L_LA up in the TLB at `table` and pushes whether all `bytes` hit. L_P = address of the entry less `table`. */
   private pushHit(table: number, bytes: number): void {
     const { g } = this
-    g.get(L_S)
     g.get(L_LA)
-    g.i64(12)
-    g.op(w.I64_SHR_U, w.I32_WRAP_I64)
-    g.i32(S.TLB_ENTRIES - 1)
+    g.op(w.I32_WRAP_I64)
+    g.i32(8)
+    g.op(w.I32_SHR_U)
+    g.i32((S.TLB_ENTRIES - 1) << 4)
     g.op(w.I32_AND)
-    g.i32(4)
-    g.op(w.I32_SHL, w.I32_ADD)
+    g.get(L_S)
+    g.op(w.I32_ADD)
     g.tee(L_P)
     g.memory(w.I64_LOAD, table)
     g.get(L_LA)
@@ -136,8 +136,8 @@ export class AccessCode {
     g.end()
   }
 
-  /** Stores what `push` pushes (i64) at L_LA. */
-  store(record: IrRecord, size: number, push: () => void): void {
+  /** Stores what `push` pushes (i64) at L_LA. `stale` is what to do when that has dropped a block of this region. */
+  store(record: IrRecord, size: number, push: () => void, stale: () => void): void {
     const { g } = this
     this.pushHit(S.TLB_WRITE, 1 << size)
     g.ifLikely()
@@ -145,11 +145,11 @@ export class AccessCode {
     push()
     g.memory(storeCodes[size]!, 0)
     g.else()
-    this.storeSlowly(record, size, push)
+    this.storeSlowly(record, size, push, stale)
     g.end()
   }
 
-  private storeSlowly(record: IrRecord, size: number, push: () => void): void {
+  private storeSlowly(record: IrRecord, size: number, push: () => void, stale: () => void): void {
     const { g } = this
     g.get(L_S)
     g.get(L_LA)
@@ -160,7 +160,11 @@ export class AccessCode {
     g.ifUnlikely()
     this.leave(record)
     g.end()
-    this.noteStale()
+    g.i32(CODE_CACHE_WORDS)
+    g.memory(w.I32_LOAD, CODE_STALE)
+    g.ifUnlikely()
+    stale()
+    g.end()
     g.reloadContext()
   }
 
@@ -198,7 +202,7 @@ export class AccessCode {
   }
 
   /** The store that belongs to the LDW before it. */
-  writeBack(record: IrRecord, size: number, push: () => void): void {
+  writeBack(record: IrRecord, size: number, push: () => void, stale: () => void): void {
     const { g } = this
     g.get(L_WRITEBACK)
     g.ifLikely()
@@ -206,7 +210,7 @@ export class AccessCode {
     push()
     g.memory(storeCodes[size]!, 0)
     g.else()
-    this.storeSlowly(record, size, push)
+    this.storeSlowly(record, size, push, stale)
     g.end()
   }
 

@@ -1,9 +1,9 @@
 /** Code for arithmetic records: operands from locals, flags in parts. */
 
-import { FLAG_ADD, FLAG_DEC, FLAG_IMUL64, FLAG_INC, FLAG_LOCAL, FLAG_LOGIC, FLAG_SUB } from '../ir/flag-kinds.js'
+import { FLAG_ADD, FLAG_DEC, FLAG_IMUL64, FLAG_INC, FLAG_KIND_SHIFT, FLAG_LOCAL, FLAG_LOGIC, FLAG_SUB } from '../ir/flag-kinds.js'
 import * as op from '../ir/ops.js'
 import type { Flags } from './flags.js'
-import { type GuestCode, L_FA, L_FB, L_FR, L_V, L_V2 } from './guest.js'
+import { type GuestCode, L_FA, L_FB, L_FK, L_FR, L_LA, L_V, L_V2 } from './guest.js'
 import type { IrRecord } from './record.js'
 import * as w from './wasm-ops.js'
 
@@ -187,8 +187,90 @@ export class ArithmeticCode {
     g.set(L_FA)
   }
 
-  shiftFlagless(record: IrRecord, kind: number, size: number): void {
-    this.shift(record, kind, size, false)
+  /** Shift by the count in slot b; a masked count of zero leaves the flags. */
+  shiftByRegister(record: IrRecord, kind: number, size: number, live: boolean): void {
+    const { g, flags } = this
+    g.read64(record.b)
+    g.i64(size === 3 ? 63 : 31)
+    g.op(w.I64_AND)
+    g.set(L_V2)
+    g.read(record.a, size)
+    if (kind === 2) this.signExtend(size)
+    g.tee(L_V)
+    g.get(L_V2)
+    g.op([w.I64_SHL, w.I64_SHR_U, w.I64_SHR_S][kind]!)
+    if (!live) return g.write(record.d, size)
+    g.set(L_LA)
+    flags.settle()
+    g.get(L_V2)
+    g.op(w.I64_EQZ, w.I32_EQZ)
+    g.if()
+    g.get(L_LA)
+    this.signExtend(size)
+    g.set(L_FR)
+    this.registerShiftCarries(kind, size)
+    g.i32(FLAG_LOCAL | (size << FLAG_KIND_SHIFT))
+    g.set(L_FK)
+    g.end()
+    flags.forget()
+    g.get(L_LA)
+    return g.write(record.d, size)
+  }
+
+  /** The same as shiftCarries for the count in L_V2, 1 or more. */
+  private registerShiftCarries(kind: number, size: number): void {
+    const { g } = this
+    const bits = 8 << size
+    const pushBit = (push: () => void): void => {
+      g.get(L_V)
+      push()
+      g.op(w.I64_SHR_U)
+      g.i64(1)
+      g.op(w.I64_AND)
+    }
+    if (kind === 0) {
+      pushBit(() => {
+        if (size < 2) return this.pushShortCount(bits)
+        g.i64(bits)
+        g.get(L_V2)
+        return g.op(w.I64_SUB)
+      })
+    } else {
+      pushBit(() => {
+        g.get(L_V2)
+        g.i64(1)
+        g.op(w.I64_SUB)
+      })
+    }
+    g.tee(L_FA)
+    g.i64(63)
+    g.op(w.I64_SHL)
+    if (kind === 0) {
+      g.get(L_FR)
+      g.i64(63)
+      g.op(w.I64_SHR_U)
+    } else g.get(L_FA)
+    if (kind === 1) {
+      // OF is the operand's top bit where the count is 1.
+      g.get(L_V2)
+      g.i64(1)
+      g.op(w.I64_EQ, w.I64_EXTEND_I32_U)
+      pushBit(() => g.i64(bits - 1))
+      g.op(w.I64_AND, w.I64_XOR)
+    }
+    g.i64(62)
+    g.op(w.I64_SHL, w.I64_OR)
+    g.set(L_FA)
+  }
+
+  /** Where the carry of a SHL of 8 or 16 bits stands: a count beyond the operand shifts zeros out, as does one of 63. */
+  private pushShortCount(bits: number): void {
+    const { g } = this
+    g.i64(bits)
+    g.get(L_V2)
+    g.op(w.I64_SUB)
+    g.i64(63)
+    g.op(w.I64_AND)
   }
 
   /** IMUL d = a * b. */

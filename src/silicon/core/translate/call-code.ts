@@ -8,7 +8,7 @@ import type { AccessCode } from './access-code.js'
 import type { Flags } from './flags.js'
 import { type GuestCode, isTemporary, L_BUDGET, L_LA, L_P, L_R, L_S } from './guest.js'
 import { F_RECORD, F_VECTOR } from './kernel-functions.js'
-import type { IrBlock, IrRecord } from './record.js'
+import type { IrRecord } from './record.js'
 import * as w from './wasm-ops.js'
 
 const IN_MEMORY = 0xff
@@ -64,7 +64,7 @@ export class CallCode {
     private readonly context: CallContext,
   ) {}
 
-  emit(record: IrRecord, _block: IrBlock, _position: number): void {
+  emit(record: IrRecord): void {
     switch (record.op) {
       case op.OP_HLP:
       case op.OP_X87:
@@ -75,8 +75,6 @@ export class CallCode {
         return this.divide(record)
       case op.OP_MULTIPLY:
         return this.emitSimple(record, [S.RAX, S.RDX, record.a], [S.RAX, S.RDX], true)
-      case op.OP_SIGN:
-        return this.emitSimple(record, [S.RAX, S.RDX], [S.RDX], false)
       case op.OP_ROTATE:
         return this.emitSimple(record, [record.a, record.b, record.d], [record.d], true)
       case op.OP_SHIFT_DOUBLE:

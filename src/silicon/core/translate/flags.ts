@@ -13,9 +13,12 @@ import {
 } from '../ir/flag-kinds.js'
 import { type GuestCode, L_FA, L_FB, L_FK, L_FR, L_S } from './guest.js'
 import { F_CARRY, F_CONDITION, F_MATERIALIZE } from './kernel-functions.js'
+import * as S from '../state/layout.js'
 import * as w from './wasm-ops.js'
 
 const UNKNOWN = -1
+/** FLAG_AUX less the carries: corrections of parity, AF, correction of the sign. */
+const AUX_REST = 0xff09
 
 const COND_B = 1
 const COND_E = 2
@@ -25,40 +28,56 @@ const COND_P = 5
 const COND_L = 6
 const COND_LE = 7
 
+/** What is known at compile time: FLAG_* kind with its size, and whether its operands alone decide. */
+export interface FlagsKnown {
+  readonly kind: number
+  readonly exact: boolean
+}
+
 export class Flags {
   /** FLAG_* kind with its size, or UNKNOWN: what L_FK says at run time. */
-  private known = UNKNOWN
+  private kind = UNKNOWN
   /** The operands alone decide: no carry came in. */
   private exact = false
 
   constructor(private readonly g: GuestCode) {}
 
-  /** At the start of a block: other blocks left them. */
+  /** Only L_FK at run time knows. */
   forget(): void {
-    this.known = UNKNOWN
+    this.kind = UNKNOWN
+  }
+
+  /** At the start of a block that is reached with these. */
+  assume(known: FlagsKnown | undefined): void {
+    this.kind = known?.kind ?? UNKNOWN
+    this.exact = known?.exact ?? false
+  }
+
+  known(): FlagsKnown | undefined {
+    return this.kind === UNKNOWN ? undefined : { kind: this.kind, exact: this.exact }
   }
 
   /** The flags stand in the state area now. */
   inState(): void {
-    this.known = FLAG_STATE
+    this.kind = FLAG_STATE
   }
 
   /** L_FA, L_FB and L_FR hold an operation of `what` and `size`. */
   became(what: number, size: number, exact = true): void {
-    this.known = what | (size << FLAG_KIND_SHIFT)
+    this.kind = what | (size << FLAG_KIND_SHIFT)
     this.exact = exact
   }
 
   /** Makes L_FK true: before leaving the block. */
   settle(): void {
-    if (this.known === UNKNOWN) return
-    this.g.i32(this.known)
+    if (this.kind === UNKNOWN) return
+    this.g.i32(this.kind)
     this.g.set(L_FK)
   }
 
   private pushKind(): void {
-    if (this.known === UNKNOWN) this.g.get(L_FK)
-    else this.g.i32(this.known)
+    if (this.kind === UNKNOWN) this.g.get(L_FK)
+    else this.g.i32(this.kind)
   }
 
   private pushParts(): void {
@@ -72,8 +91,8 @@ export class Flags {
   /** Brings the flags into the state area. */
   materialize(): void {
     const { g } = this
-    if (this.known === FLAG_STATE) return
-    if (this.known === UNKNOWN) {
+    if (this.kind === FLAG_STATE) return
+    if (this.kind === UNKNOWN) {
       g.get(L_FK)
       g.if()
       this.pushParts()
@@ -83,15 +102,15 @@ export class Flags {
       this.pushParts()
       g.call(F_MATERIALIZE)
     }
-    this.known = FLAG_STATE
+    this.kind = FLAG_STATE
     this.settle()
   }
 
   /** Pushes CF as an i64 of 0 or 1. */
   pushCarry(): void {
     const { g } = this
-    const what = this.known & ((1 << FLAG_KIND_SHIFT) - 1)
-    if (this.known === UNKNOWN || this.known === FLAG_STATE) {
+    const what = this.kind & ((1 << FLAG_KIND_SHIFT) - 1)
+    if (this.kind === UNKNOWN || this.kind === FLAG_STATE) {
       this.pushParts()
       g.call(F_CARRY)
     } else if (what === FLAG_LOGIC) g.i64(0)
@@ -106,18 +125,72 @@ export class Flags {
   /** The same inside a branch of the code: what is known after it stays as it was. L_FK is left to say what the state area holds. */
   materializeHere(): void {
     const { g } = this
-    if (this.known === FLAG_STATE) return
-    if (this.known === UNKNOWN) {
+    if (this.kind === FLAG_STATE) return
+    if (this.kind === UNKNOWN) {
       g.get(L_FK)
       g.if()
     }
     this.pushParts()
     g.call(F_MATERIALIZE)
-    if (this.known === UNKNOWN) g.end()
+    if (this.kind === UNKNOWN) g.end()
+  }
+
+  /**
+   * For an operation that changes CF and OF alone: L_FR keeps the result and L_FA becomes what FLAG_AUX says beside the carries (AF and corrections of parity
+   * and sign). The caller adds the carries and says FLAG_LOCAL.
+   */
+  keepRest(): void {
+    const { g } = this
+    const what = this.kind & ((1 << FLAG_KIND_SHIFT) - 1)
+    if (this.kind === UNKNOWN || this.kind === FLAG_STATE) {
+      this.materialize()
+      g.get(L_S)
+      g.memory(w.I64_LOAD, S.FLAG_RES)
+      g.set(L_FR)
+      g.get(L_S)
+      g.memory(w.I64_LOAD, S.FLAG_AUX)
+      g.i64(AUX_REST)
+      g.op(w.I64_AND)
+    } else if (what === FLAG_LOGIC || what === FLAG_IMUL64) g.i64(0)
+    else if (what === FLAG_LOCAL) {
+      g.get(L_FA)
+      g.i64(AUX_REST)
+      g.op(w.I64_AND)
+    } else this.pushAdjust(what)
+    g.set(L_FA)
+  }
+
+  /** Pushes AF as bit 3: the carry out of bit 3. */
+  private pushAdjust(what: number): void {
+    const { g } = this
+    if (what === FLAG_INC || what === FLAG_DEC) {
+      // INC: (r - 1) & ~r; DEC: ~(r + 1) & r.
+      g.get(L_FR)
+      g.i64(what === FLAG_INC ? -1 : 1)
+      g.op(w.I64_ADD)
+      if (what === FLAG_DEC) this.invert()
+      g.get(L_FR)
+      if (what === FLAG_INC) this.invert()
+      g.op(w.I64_AND)
+    } else {
+      g.get(L_FA)
+      g.get(L_FB)
+      g.get(L_FR)
+      g.op(w.I64_XOR, w.I64_XOR)
+      g.i64(1)
+      g.op(w.I64_SHR_U)
+    }
+    g.i64(8)
+    g.op(w.I64_AND)
+  }
+
+  private invert(): void {
+    this.g.i64(-1)
+    this.g.op(w.I64_XOR)
   }
 
   private get size(): number {
-    return this.known >> FLAG_KIND_SHIFT
+    return this.kind >> FLAG_KIND_SHIFT
   }
 
   /** Pushes L_FA or L_FB cut to the operation's size: i64 for 64 bits, else i32. */
@@ -173,8 +246,8 @@ export class Flags {
 
   /** Pushes the truth of even condition number `which * 2`; false where it needs the kernel. */
   private pushDirect(which: number): boolean {
-    const what = this.known & ((1 << FLAG_KIND_SHIFT) - 1)
-    if (this.known === UNKNOWN || this.known === FLAG_STATE || what === FLAG_IMUL64) return false
+    const what = this.kind & ((1 << FLAG_KIND_SHIFT) - 1)
+    if (this.kind === UNKNOWN || this.kind === FLAG_STATE || what === FLAG_IMUL64) return false
     if (which === COND_E) this.pushZero()
     else if (which === COND_S) this.pushNegative()
     else if (which === COND_P) this.pushParity()

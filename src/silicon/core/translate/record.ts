@@ -73,17 +73,3 @@ export function readBlock(words: Int32Array, address: number): IrBlock {
   }
   return { address, offset: words[header + op.BLOCK_OFFSET / 4]!, instructions: words[header + op.BLOCK_COUNT / 4]!, records, branch }
 }
-
-/** Comparisons before a RET gives up and leaves the region. */
-const RETURN_SITES_MAX = 4
-
-/** Offsets in the page where calls of these blocks return to. */
-export function returnSitesOf(blocks: readonly IrBlock[]): number[] {
-  const sites = new Set<number>()
-  for (const block of blocks) {
-    const last = block.records.at(-1)
-    if (last?.op === op.OP_CALL) sites.add(block.offset + (last.a | (last.b << 8)))
-    else if (last?.op === op.OP_CALLI) sites.add(block.offset + last.imm)
-  }
-  return [...sites].slice(0, RETURN_SITES_MAX)
-}

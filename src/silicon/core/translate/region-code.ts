@@ -1,115 +1,145 @@
 /**
- * One WebAssembly function for a set of blocks of one page (64-bit mode). Layout:
+ * One WebAssembly function for the nodes of a region (64-bit mode):
  *
- *   load registers · block $exit · loop $dispatch · block $Bn-1 … block $B0 · br_table entry · end $B0 · code of block 0 · end $B1 · code of block 1 …
- *   end loop · end $exit · store registers, PC, budget, flags · return L_R
+ *   load registers · block $exit · blocks for what follows · dispatch on the entry · nodes and loops in order · end $exit · store registers, PC, budget,
+ *   flags · return L_R
  *
- * Jumps forward inside the region are branches; jumps backward check the budget and go through the br_table.
+ * Jumps forward are branches out of a block that ends where they go; jumps back are branches to a loop, and look at the budget.
  */
 
 import type { FunctionBody } from '../../../lib/wasm-encoder.js'
+import { FRAME_BYTES } from '../../fabric-layout.js'
 import { R_JUMP, R_NEXT } from '../ir/results.js'
-import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
-import { AccessCode, loadForms } from './access-code.js'
-import { ArithmeticCode, binaryForm } from './arithmetic-code.js'
-import { CallCode } from './call-code.js'
-import { Flags } from './flags.js'
+import { BlockCode, type Ways } from './block-code.js'
+import { type FlagsKnown, Flags } from './flags.js'
 import {
   GuestCode,
   L_BUDGET,
+  L_CTX,
   L_ENTRY,
   L_FA,
   L_FB,
   L_FK,
   L_FR,
-  L_LA,
+  L_P,
   L_PAGE,
   L_PC,
   L_R,
   L_S,
-  L_STALE,
-  L_V,
   LOCAL_DECLARATIONS,
 } from './guest.js'
-import { F_MATERIALIZE } from './kernel-functions.js'
-import { flagsAreLive } from './liveness.js'
-import { type IrBlock, type IrRecord, returnSitesOf } from './record.js'
-import { MoveCode } from './move-code.js'
+import { flagsLiveAtEnds } from './liveness.js'
+import type { RegionNode, RegionPlan } from './plan.js'
+import type { IrRecord } from './record.js'
 import { registersOf } from './registers.js'
+import { type Item, placesOf, structure } from './structure.js'
 import * as w from './wasm-ops.js'
-
-const between = (code: number, first: number, last: number): boolean => code >= first && code <= last
-
-/** Conditions of the fused forms, in the order of their operations. */
-const fusedConditions = [2, 3, 4, 5, 6, 7, 12, 13, 14, 15]
-const fusedTestConditions = [4, 5, 8, 9]
-const fusedSizes = [0, 2, 3]
-
-const flaglessCodes = [w.I64_ADD, w.I64_OR, w.I64_AND, w.I64_SUB, w.I64_XOR]
 
 /** The interpreter's own limit (kernel/records.ts): below it the dispatcher decides block by block. */
 const BUDGET_LOW = 64
 
-export class RegionCode {
+type Label =
+  | { readonly kind: 'item'; readonly item: Item }
+  | { readonly kind: 'loop'; readonly heads: readonly number[] }
+  | { readonly kind: 'plain' }
+
+export class RegionCode implements Ways {
   private readonly g = new GuestCode()
   private readonly flags = new Flags(this.g)
-  private readonly access = new AccessCode(this.g, (record) => this.leaveAt(record))
-  private readonly arithmetic = new ArithmeticCode(this.g, this.flags)
-  private readonly moves = new MoveCode(this.g, this.access)
-  private readonly calls: CallCode
+  private readonly blocks: BlockCode
   private readonly used: readonly number[]
   private readonly written: readonly number[]
-  private readonly positions = new Map<number, number>()
-  private readonly returnSites: readonly number[]
+  private readonly items: readonly Item[]
+  private readonly places: ReadonlyMap<number, number>
+  /** Most instructions from the start of a node to its region's exit or the next look at the budget. */
+  private readonly longest: readonly number[]
+  /** Flags that a node leaves may be seen. */
+  private readonly flagsLive: readonly boolean[]
+  /** Open constructs around the present node, outermost first; within a node's code g.depth counts more. */
+  private readonly labels: Label[] = []
+  /** What is known of the flags where jumps forward reach a node; undefined where they differ. */
+  private readonly arriving = new Map<number, FlagsKnown | undefined>()
   private current = 0
-  private block!: IrBlock
 
-  /** `blocks` in order of offset; `guard`: instructions that one pass through the region may take. */
-  constructor(
-    private readonly blocks: readonly IrBlock[],
-    private readonly guard: number,
-  ) {
-    const registers = registersOf(blocks)
+  constructor(private readonly plan: RegionPlan) {
+    const { nodes, entries } = plan
+    const registers = registersOf(nodes.map((node) => node.block))
     this.used = registers.used
     this.written = registers.written
-    blocks.forEach((block, n) => this.positions.set(block.offset, n))
-    this.returnSites = returnSitesOf(blocks).filter((site) => this.positions.has(site))
-    this.calls = new CallCode(this.g, this.flags, this.access, { used: this.used, written: this.written, out: (r) => this.out(r) })
+    this.items = structure(
+      nodes.map((node) => [node.taken, node.fall].filter((next) => next >= 0)),
+      entries,
+    )
+    this.places = placesOf(this.items)
+    this.longest = this.longestPaths()
+    this.flagsLive = flagsLiveAtEnds(nodes, (from, to) => !this.isForward(from, to) || this.changesPage(from, to))
+    for (const entry of entries) this.arriving.set(entry, undefined)
+    this.blocks = new BlockCode(this.g, this.flags, this, this.used, this.written)
+  }
+
+  /** Instructions that one pass through the region may take: it may be entered only with this much budget. */
+  get guard(): number {
+    return Math.max(...this.plan.entries.map((entry) => this.longest[entry]!)) + BUDGET_LOW
   }
 
   /** The function's body. Throws UntranslatableError for a record that regions do not know. */
   build(): FunctionBody {
-    const { g, blocks } = this
+    const { g, items } = this
     this.prologue()
-    g.op(w.BLOCK, w.TYPE_EMPTY, w.LOOP, w.TYPE_EMPTY)
-    for (let n = 0; n < blocks.length; n++) g.op(w.BLOCK, w.TYPE_EMPTY)
-    g.get(L_ENTRY)
-    g.op(w.BR_TABLE)
-    g.out.u32(blocks.length - 1)
-    for (let n = 0; n < blocks.length; n++) g.out.u32(n)
-    blocks.forEach((block, n) => {
-      g.op(w.END)
-      this.current = n
-      this.emitBlock(block)
-    })
-    g.op(w.END, w.END)
+    this.open(w.BLOCK, { kind: 'plain' })
+    for (let n = items.length - 1; n >= 0; n--) this.open(w.BLOCK, { kind: 'item', item: items[n]! })
+    this.dispatch()
+    this.emitItems(items, true)
+    g.op(w.END)
     this.epilogue()
     return { locals: LOCAL_DECLARATIONS, code: g.out, hints: g.hints }
+  }
+
+  private longestPaths(): number[] {
+    const { nodes } = this.plan
+    const longest = nodes.map((node) => node.block.instructions)
+    const backwards = [...this.places.keys()].reverse()
+    for (const n of backwards) {
+      const { taken, fall, block } = nodes[n]!
+      const ahead = [taken, fall].filter((next) => next >= 0 && this.isForward(n, next))
+      longest[n] = block.instructions + Math.max(0, ...ahead.map((next) => longest[next]!))
+    }
+    return longest
+  }
+
+  private changesPage(from: number, to: number): boolean {
+    const { nodes } = this.plan
+    return pageOf(nodes[from]!) !== pageOf(nodes[to]!)
+  }
+
+  private isForward(from: number, to: number): boolean {
+    return this.places.get(to)! > this.places.get(from)!
   }
 
   private prologue(): void {
     const { g } = this
     for (const slot of this.used) g.reload(slot)
-    g.get(L_S)
-    g.memory(w.I64_LOAD, S.PC)
-    g.i64(-4096)
-    g.op(w.I64_AND)
-    g.set(L_PAGE)
     g.reloadContext()
     g.get(L_S)
     g.memory(w.I64_LOAD, S.BUDGET)
     g.set(L_BUDGET)
+    g.get(L_S)
+    g.memory(w.I32_LOAD, S.LAZY_KIND)
+    g.set(L_FK)
+    for (const [local, slot] of lazyFlags) {
+      g.get(L_S)
+      g.memory(w.I64_LOAD, slot)
+      g.set(local)
+    }
+    g.get(L_S)
+    g.i32(0)
+    g.memory(w.I32_STORE, S.LAZY_KIND)
+    g.get(L_S)
+    g.memory(w.I64_LOAD, S.PC)
+    g.i64(-FRAME_BYTES)
+    g.op(w.I64_AND)
+    g.set(L_PAGE)
   }
 
   private epilogue(): void {
@@ -121,41 +151,135 @@ export class RegionCode {
     g.get(L_S)
     g.get(L_BUDGET)
     g.memory(w.I64_STORE, S.BUDGET)
+    g.get(L_S)
     g.get(L_FK)
-    g.op(w.IF, w.TYPE_EMPTY)
-    for (const local of [L_S, L_FK, L_FA, L_FB, L_FR]) g.get(local)
-    g.call(F_MATERIALIZE)
-    g.op(w.END)
+    g.memory(w.I32_STORE, S.LAZY_KIND)
+    for (const [local, slot] of lazyFlags) {
+      g.get(L_S)
+      g.get(local)
+      g.memory(w.I64_STORE, slot)
+    }
     g.get(L_R)
   }
 
-  // ---- leaving
+  // ---- structure
 
-  /** To $exit with result `r`; L_PC is set. */
-  private out(r: number): void {
+  private open(code: number, label: Label): void {
+    this.g.op(code, w.TYPE_EMPTY)
+    this.labels.push(label)
+  }
+
+  private close(): void {
+    this.g.op(w.END)
+    this.labels.pop()
+  }
+
+  /** From the head of the function to the entry that was asked for. */
+  private dispatch(): void {
+    const { g, plan } = this
+    const { entries } = plan
+    if (entries.length > 1) {
+      entries.forEach(() => this.open(w.BLOCK, { kind: 'plain' }))
+      g.get(L_ENTRY)
+      g.op(w.BR_TABLE)
+      g.out.u32(entries.length - 1)
+      entries.forEach((_, n) => g.out.u32(n))
+    }
+    for (const entry of entries) {
+      if (entries.length > 1) this.close()
+      const page = Math.floor(plan.nodes[entry]!.position / FRAME_BYTES)
+      if (page !== 0) {
+        g.get(L_PAGE)
+        g.i64(-page * FRAME_BYTES)
+        g.op(w.I64_ADD)
+        g.set(L_PAGE)
+      }
+      this.branchTo(entry)
+    }
+  }
+
+  /** The code of `items`, each behind the end of its block; `first`: the first has one too. */
+  private emitItems(items: readonly Item[], first: boolean): void {
+    items.forEach((item, n) => {
+      if (n > 0 || first) this.close()
+      if (item.kind === 'node') this.emitNode(item.node)
+      else this.emitLoop(item.heads, item.body)
+    })
+  }
+
+  private emitLoop(heads: readonly number[], body: readonly Item[]): void {
+    const { g } = this
+    const several = heads.length > 1
+    for (const head of heads) this.arriving.set(head, undefined)
+    this.open(w.LOOP, { kind: 'loop', heads })
+    for (let n = body.length - 1; n >= (several ? 0 : 1); n--) this.open(w.BLOCK, { kind: 'item', item: body[n]! })
+    if (several) {
+      g.get(L_ENTRY)
+      g.op(w.BR_TABLE)
+      g.out.u32(heads.length - 1)
+      for (const head of heads) g.out.u32(this.depthOf((label) => label.kind === 'item' && reaches(label.item, head)))
+    }
+    this.emitItems(body, several)
+    this.close()
+    g.op(w.UNREACHABLE)
+  }
+
+  private emitNode(n: number): void {
+    this.current = n
+    this.flags.assume(this.arriving.get(n))
+    this.blocks.emit(this.plan.nodes[n]!, this.flagsLive[n]!)
+    this.g.op(w.UNREACHABLE)
+  }
+
+  /** Labels between the present place and the innermost that fits. */
+  private depthOf(fits: (label: Label) => boolean): number {
+    for (let n = this.labels.length - 1; n >= 0; n--) if (fits(this.labels[n]!)) return this.labels.length - 1 - n + this.g.depth
+    throw new Error('translator: a jump to nowhere')
+  }
+
+  /** Branches to node `to`, be it ahead or the head of a loop around. */
+  private branchTo(to: number): void {
+    const { g } = this
+    const fits = (label: Label): boolean =>
+      label.kind === 'loop' ? label.heads.includes(to) : label.kind === 'item' && reaches(label.item, to)
+    const depth = this.depthOf(fits)
+    const label = this.labels[this.labels.length - 1 - (depth - g.depth)]!
+    const heads = label.kind === 'loop' ? label.heads : label.kind === 'item' && label.item.kind === 'loop' ? label.item.heads : []
+    if (heads.length > 1) {
+      g.i32(heads.indexOf(to))
+      g.set(L_ENTRY)
+    }
+    g.op(w.BR)
+    g.out.u32(depth)
+  }
+
+  // ---- ways out of a node
+
+  out(result: number): void {
     const { g } = this
     this.flags.settle()
-    g.i32(r)
+    g.i32(result)
     g.set(L_R)
-    // Inside block k: blocks k+1 … n-1, then the loop, then $exit.
-    this.branchOut(this.blocks.length - this.current)
+    g.op(w.BR)
+    g.out.u32(this.labels.length - 1 + g.depth)
   }
 
-  private branchOut(labels: number): void {
-    this.g.op(w.BR)
-    this.g.out.u32(labels + this.g.depth)
-  }
-
-  /** Leaves so that the instruction of `record` is run from its start: it has not been retired. */
-  private leaveAt(record: IrRecord): void {
+  leaveAt(record: IrRecord): void {
     const { g } = this
-    g.pageAddress(this.block.offset + record.offset)
+    g.pageAddress(this.node.position + record.offset)
     g.set(L_PC)
     this.charge(record.index)
     this.out(R_JUMP)
   }
 
-  private charge(instructions: number): void {
+  leaveTo(delta: number, result = R_JUMP): void {
+    const { g } = this
+    g.pageAddress(this.node.position + delta)
+    g.set(L_PC)
+    this.out(result)
+  }
+
+  charge(instructions: number): void {
     const { g } = this
     if (instructions === 0) return
     g.get(L_BUDGET)
@@ -164,22 +288,33 @@ export class RegionCode {
     g.set(L_BUDGET)
   }
 
-  /** Goes to `delta` from the start of the block; the block has been charged. */
-  private goTo(delta: number): void {
-    const { g } = this
-    const offset = this.block.offset + delta
-    const target = this.positions.get(offset)
-    if (target === undefined) return this.leaveWith(delta, R_NEXT)
+  goTo(to: number, delta: number, spent: boolean): void {
+    if (to < 0) return this.leaveTo(delta, R_NEXT)
+    if (this.changesPage(this.current, to)) this.checkPage(this.plan.nodes[to]!, delta)
+    return this.enter(to, delta, spent)
+  }
+
+  goBack(to: number, spent: boolean): void {
+    this.enter(to, this.plan.nodes[to]!.position - this.node.position, spent)
+  }
+
+  private enter(to: number, delta: number, spent: boolean): void {
+    const forward = this.isForward(this.current, to)
+    // A string instruction may have used up more than was allowed for.
+    if (!forward || spent) this.leaveBelow(this.longest[to]! + BUDGET_LOW, delta)
     this.flags.settle()
-    if (target > this.current) {
-      // A string instruction may have used up more than the guard allowed for.
-      if (this.block.records.some((record) => record.op === op.OP_HLP)) this.leaveBelow(BUDGET_LOW, delta)
-      return this.branchOut(target - this.current - 1)
-    }
-    this.leaveBelow(this.guard, delta)
-    g.i32(target)
-    g.set(L_ENTRY)
-    this.branchOut(this.blocks.length - 1 - this.current)
+    if (forward) this.arrive(to)
+    this.branchTo(to)
+  }
+
+  private arrive(to: number): void {
+    const known = this.flags.known()
+    if (!this.arriving.has(to)) this.arriving.set(to, known)
+    else if (!sameFlags(this.arriving.get(to), known)) this.arriving.set(to, undefined)
+  }
+
+  private get node(): RegionNode {
+    return this.plan.nodes[this.current]!
   }
 
   /** Leaves for the dispatcher, at `delta` from the start of the block, when fewer than `instructions` may still run. */
@@ -193,307 +328,42 @@ export class RegionCode {
     g.end()
   }
 
-  // ---- blocks
-
-  private emitBlock(block: IrBlock): void {
-    const { g, flags } = this
-    this.block = block
-    this.mayStore = false
-    g.blockOffset = block.offset
-    flags.forget()
-    const { records } = block
-    for (let n = 0; n < records.length; n++) {
-      const record = records[n]!
-      this.emit(record, n)
-      const next = records[n + 1]
-      if (next && next.index !== record.index && this.mayStore) this.leaveIfStale(next)
-    }
-    g.op(w.UNREACHABLE)
-  }
-
-  /** A store of the instruction that ends may have dropped a block of this region. */
-  private mayStore = false
-
-  private leaveIfStale(next: IrRecord): void {
+  /** Leaves where the page of `target` is no longer the one that the region was made from. Mappings stand while a region runs. */
+  private checkPage(target: RegionNode, delta: number): void {
     const { g } = this
-    this.mayStore = false
-    g.get(L_STALE)
+    const page = pageOf(target) * FRAME_BYTES
+    g.pageAddress(page)
+    g.op(w.I32_WRAP_I64)
+    g.i32(8)
+    g.op(w.I32_SHR_U)
+    g.i32((S.TLB_EXEC_ENTRIES - 1) << 4)
+    g.op(w.I32_AND)
+    g.get(L_S)
+    g.op(w.I32_ADD)
+    g.tee(L_P)
+    g.memory(w.I64_LOAD, S.TLB_EXEC)
+    g.pageAddress(page)
+    g.get(L_CTX)
+    g.op(w.I64_OR, w.I64_NE)
+    g.get(L_P)
+    g.memory(w.I32_LOAD, S.TLB_EXEC + 12)
+    g.i32(target.frame)
+    g.op(w.I32_NE, w.I32_OR)
     g.ifUnlikely()
-    this.leaveAt(next)
+    this.leaveTo(delta, R_NEXT)
     g.end()
-  }
-
-  private emit(record: IrRecord, position: number): void {
-    const code = record.op
-    if (code === op.OP_PROFILE || code === op.OP_REGION) return
-    if (between(code, op.OP_ADD8, op.OP_SARIN64)) this.emitArithmetic(record, position)
-    else if (between(code, op.OP_MOV64, op.OP_LEA32_BIS)) this.moves.emit(record)
-    else if (between(code, op.OP_LD_Z8_BD, op.OP_LDW64)) this.emitAccess(record)
-    else if (between(code, op.OP_PUSH64, op.OP_JNZ_SLOT)) this.emitControl(record)
-    else if (between(code, op.OP_SETO, op.OP_SETG)) this.emitSet(record)
-    else if (between(code, op.OP_CMOV16, op.OP_CMOV64)) this.emitConditionalMove(record)
-    else if (between(code, op.OP_IMUL16, op.OP_IMUL64)) {
-      this.arithmetic.multiply(record, code - op.OP_IMUL16 + 1, flagsAreLive(this.block, position))
-    } else if (code === op.OP_BSWAP32 || code === op.OP_BSWAP64) this.moves.swapBytes(record)
-    else {
-      this.calls.emit(record, this.block, position)
-      this.mayStore = true
-    }
-  }
-
-  private emitArithmetic(record: IrRecord, position: number): void {
-    const { arithmetic } = this
-    const code = record.op
-    const live = (): boolean => flagsAreLive(this.block, position)
-    if (code <= op.OP_TESTI64) {
-      const form = binaryForm(code)
-      arithmetic.binary(record, form.family, form.size, form.immediate, live())
-    } else if (code <= op.OP_XORIN64) {
-      const immediate = code >= op.OP_ADDIN32
-      const n = code - (immediate ? op.OP_ADDIN32 : op.OP_ADDN32)
-      arithmetic.flagless(record, flaglessCodes[n >> 1]!, (n & 1) + 2, immediate)
-    } else if (code <= op.OP_DEC64) {
-      const n = code - op.OP_INC8
-      arithmetic.incrementDecrement(record, n & 3, n >= 4, live())
-    } else if (code <= op.OP_NEG64) arithmetic.negate(record, code - op.OP_NEG8, live())
-    else if (code <= op.OP_NOT64) arithmetic.complement(record, code - op.OP_NOT8)
-    else if (code <= op.OP_SARI64) {
-      const n = code - op.OP_SHLI8
-      arithmetic.shift(record, n >> 2, n & 3, live())
-    } else if (code <= op.OP_SAR64) this.emitShiftByRegister(record, live())
-    else {
-      const n = code - op.OP_SHLIN32
-      arithmetic.shiftFlagless(record, n >> 1, (n & 1) + 2)
-    }
-  }
-
-  /** Shift by a register: the interpreter does it, since a count of zero leaves the flags. */
-  private emitShiftByRegister(record: IrRecord, live: boolean): void {
-    const n = record.op - op.OP_SHL8
-    const { g } = this
-    const size = n & 3
-    if (live || size < 2) {
-      this.calls.emitSimple(record, [record.a, record.b, record.d], [record.d], true)
-      return
-    }
-    g.read(record.a, size)
-    if (n >> 2 === 2 && size === 2) g.op(w.I64_EXTEND32_S)
-    g.read64(record.b)
-    g.i64(size === 3 ? 63 : 31)
-    g.op(w.I64_AND)
-    g.op([w.I64_SHL, w.I64_SHR_U, w.I64_SHR_S][n >> 2]!)
-    g.write(record.d, size)
-  }
-
-  private emitAccess(record: IrRecord): void {
-    const { g, access } = this
-    const code = record.op
-    if (code < op.OP_ST8_BD) {
-      const scaled = code >= op.OP_LD_Z8_BIS
-      const [size, form, extend, target] = loadForms[code - (scaled ? op.OP_LD_Z8_BIS : op.OP_LD_Z8_BD)]!
-      if (scaled) access.addressBis(record)
-      else access.addressBd(record)
-      access.load(record, size, form, extend)
-      g.write(record.d, target)
-    } else if (code < op.OP_LDW8) this.emitStore(record)
-    else {
-      g.read64(record.a)
-      g.set(L_LA)
-      access.loadForWrite(record, code - op.OP_LDW8)
-      g.write(record.d, 3)
-      this.writeBackAt = record.a
-      this.writeBackIndex = record.index
-    }
-  }
-
-  /** Slot of the address of the LDW of instruction `writeBackIndex` of this block. */
-  private writeBackAt = -1
-  private writeBackIndex = -1
-
-  private emitStore(record: IrRecord): void {
-    const { g, access } = this
-    const code = record.op
-    this.mayStore = true
-    if (code >= op.OP_STI8) {
-      access.addressBd(record)
-      return access.store(record, code - op.OP_STI8, () => g.i64(record.imm2))
-    }
-    const scaled = code >= op.OP_ST8_BIS
-    const size = code - (scaled ? op.OP_ST8_BIS : op.OP_ST8_BD)
-    const push = (): void => g.read(record.d, size)
-    if (scaled) access.addressBis(record)
-    else access.addressBd(record)
-    const pairs = !scaled && record.imm === 0 && record.a === this.writeBackAt && record.index === this.writeBackIndex
-    if (pairs) access.writeBack(record, size, push)
-    else access.store(record, size, push)
-    return undefined
-  }
-
-  private emitSet(record: IrRecord): void {
-    this.flags.pushCondition(record.op - op.OP_SETO)
-    this.g.op(w.I64_EXTEND_I32_U)
-    this.g.write(record.d, 0)
-  }
-
-  private emitConditionalMove(record: IrRecord): void {
-    const { g } = this
-    const size = record.op - op.OP_CMOV16 + 1
-    g.read(record.a, size)
-    g.read(record.d, size)
-    this.flags.pushCondition(record.c)
-    g.op(w.SELECT)
-    g.write(record.d, size)
-  }
-
-  // ---- control
-
-  private emitControl(record: IrRecord): void {
-    const { g, access } = this
-    const code = record.op
-    if (code === op.OP_PUSH64 || code === op.OP_PUSHI64) {
-      this.mayStore = true
-      return this.emitPush(record, () => (code === op.OP_PUSH64 ? g.read64(record.a) : g.i64(record.imm)))
-    }
-    if (code === op.OP_POP64) {
-      g.read64(S.RSP)
-      g.set(L_LA)
-      access.load(record, 3, w.I64_LOAD, 0)
-      g.set(L_V)
-      this.moveStack(8)
-      g.get(L_V)
-      return g.write(record.d, 3)
-    }
-    if (code >= op.OP_JO) return this.emitBranch(record)
-    switch (code) {
-      case op.OP_CALL:
-        this.emitPush(record, () => g.pageAddress(this.block.offset + (record.a | (record.b << 8))))
-        this.charge(record.c)
-        return this.leaveOrGo(record.imm)
-      case op.OP_CALLI:
-        g.read64(record.a)
-        g.set(L_PC)
-        this.checkTarget(record)
-        this.emitPush(record, () => g.pageAddress(this.block.offset + record.imm))
-        this.charge(record.c)
-        return this.out(R_NEXT)
-      case op.OP_RET:
-        g.read64(S.RSP)
-        g.set(L_LA)
-        access.load(record, 3, w.I64_LOAD, 0)
-        g.set(L_PC)
-        this.checkTarget(record)
-        this.moveStack(8 + (record.imm & 0xffff))
-        this.charge(record.c)
-        return this.returnTo()
-      case op.OP_JMPI:
-        g.read64(record.a)
-        g.set(L_PC)
-        this.checkTarget(record)
-        this.charge(record.c)
-        return this.out(R_NEXT)
-      default:
-        this.charge(record.c)
-        // After helpers that may change mode or events the dispatcher must look.
-        if (record.imm2 === op.LINK_NEVER) return this.leaveTo(record.imm)
-        return this.leaveOrGo(record.imm)
-    }
-  }
-
-  private leaveTo(delta: number): void {
-    this.leaveWith(delta, R_JUMP)
-  }
-
-  private leaveWith(delta: number, result: number): void {
-    this.g.pageAddress(this.block.offset + delta)
-    this.g.set(L_PC)
-    this.out(result)
-  }
-
-  /** RET: to a call of this region where L_PC says so, without leaving. */
-  private returnTo(): void {
-    const { g } = this
-    for (const site of this.returnSites) {
-      g.get(L_PC)
-      g.pageAddress(site)
-      g.op(w.I64_EQ)
-      g.if()
-      this.goTo(site - this.block.offset)
-      g.end()
-    }
-    this.out(R_NEXT)
-  }
-
-  /** A jump after an instruction that may have dropped a block leaves the region. */
-  private leaveOrGo(delta: number): void {
-    const { g } = this
-    g.get(L_STALE)
-    g.ifUnlikely()
-    this.leaveTo(delta)
-    g.end()
-    this.goTo(delta)
-  }
-
-  /** An indirect target that is not canonical faults on the jump itself: the interpreter shall raise it. */
-  private checkTarget(record: IrRecord): void {
-    const { g } = this
-    g.get(L_PC)
-    g.i64(16)
-    g.op(w.I64_SHL)
-    g.i64(16)
-    g.op(w.I64_SHR_S)
-    g.get(L_PC)
-    g.op(w.I64_NE)
-    g.ifUnlikely()
-    this.leaveAt(record)
-    g.end()
-  }
-
-  private emitPush(record: IrRecord, push: () => void): void {
-    const { g, access } = this
-    g.read64(S.RSP)
-    g.i64(-8)
-    g.op(w.I64_ADD)
-    g.set(L_LA)
-    access.store(record, 3, push)
-    this.moveStack(-8)
-  }
-
-  private moveStack(by: number): void {
-    const { g } = this
-    g.read64(S.RSP)
-    g.i64(by)
-    g.op(w.I64_ADD)
-    g.write(S.RSP, 3)
-  }
-
-  private emitBranch(record: IrRecord): void {
-    const { g } = this
-    const { branch } = this.block
-    if (!branch) throw new Error('translator: a conditional branch without its extension')
-    this.charge(record.c)
-    this.pushBranchCondition(record)
-    g.if()
-    this.goTo(branch.takenDelta)
-    g.end()
-    this.goTo(branch.fallDelta)
-  }
-
-  private pushBranchCondition(record: IrRecord): void {
-    const { g, arithmetic, flags } = this
-    const code = record.op
-    if (code <= op.OP_JG) return flags.pushCondition(code - op.OP_JO)
-    if (code >= op.OP_JZ_SLOT) {
-      g.read(record.a, record.d === 8 ? 3 : record.d >> 1)
-      g.op(w.I64_EQZ)
-      if (code === op.OP_JNZ_SLOT) g.op(w.I32_EQZ)
-      return undefined
-    }
-    const compare = code < op.OP_TESTJ_E_8
-    const immediate = compare ? code >= op.OP_CMPIJ_B_8 : code >= op.OP_TESTIJ_E_8
-    const first = compare ? (immediate ? op.OP_CMPIJ_B_8 : op.OP_CMPJ_B_8) : immediate ? op.OP_TESTIJ_E_8 : op.OP_TESTJ_E_8
-    const n = code - first
-    arithmetic.comparison(record, compare ? 7 : 8, fusedSizes[n % 3]!, immediate)
-    const conditions = compare ? fusedConditions : fusedTestConditions
-    return flags.pushCondition(conditions[Math.floor(n / 3)]!)
   }
 }
+
+const lazyFlags = [
+  [L_FA, S.LAZY_A],
+  [L_FB, S.LAZY_B],
+  [L_FR, S.LAZY_R],
+] as const
+
+const pageOf = (node: RegionNode): number => Math.floor(node.position / FRAME_BYTES)
+
+const reaches = (item: Item, node: number): boolean => (item.kind === 'node' ? item.node === node : item.heads.includes(node))
+
+const sameFlags = (a: FlagsKnown | undefined, b: FlagsKnown | undefined): boolean =>
+  a === b || (a !== undefined && b !== undefined && a.kind === b.kind && a.exact === b.exact)

@@ -1,25 +1,17 @@
-/**
- * Chooses regions and has them compiled. A region grows from a block that has become hot over blocks of the same page that are reached from it by direct
- * jumps and that have been executed before. Only blocks of 64-bit mode are offered (ir/lower.ts).
- */
+/** Has hot code compiled: a region around each block that the kernel offers, and its place in the tables that the kernel enters regions by. */
 
 import { encodeModule } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES, REGION_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
+import * as S from '../state/layout.js'
 import { UntranslatableError } from './call-code.js'
 import { kernelFunctions, regionType } from './kernel-functions.js'
-import { type IrBlock, readBlock } from './record.js'
+import { planRegion, type RegionPlan } from './plan.js'
 import { RegionCode } from './region-code.js'
 
-/** Blocks and records of one region: V8's compile time grows faster than the code beyond this. */
-const BLOCKS_MAX = 64
-const RECORDS_MAX = 1200
-/** A whole block more than the interpreter's own limit. */
-const BUDGET_MARGIN = 64
-/** A neighbour joins the region of a hot block when no more than this part of its count is left. */
-const WARM_LEFT = 15 / 16
 /** A block that cannot be translated is not offered again soon. */
 const NEVER = 0x7fffffff
+const REGION_IDS = 8
 
 export interface TranslatorPort {
   readonly words: Int32Array
@@ -61,108 +53,72 @@ export class Translator {
     this.port.words.fill(0, REGION_TABLE >> 2, (REGION_TABLE >> 2) + (op.REGIONS_MAX * op.REGION_ENTRY_BYTES) / 4)
   }
 
-  /** Translates the region around the hot block at `address`. */
-  translate(address: number): void {
-    if (this.next >= op.REGIONS_MAX) {
+  /** Translates the region around the hot block at `address`, where core `s` stands. */
+  translate(s: number, address: number): void {
+    const { words, hotAfter } = this.port
+    const plan = planRegion({ words, hotAfter, find: this.port.find, frameAt: (pages) => this.frameAt(s, pages) }, address)
+    if (this.next >= op.REGIONS_MAX || plan.nodes.length === 0) {
       this.postpone(address, NEVER)
       return
     }
-    const blocks = this.grow(address)
     try {
-      this.install(blocks)
+      this.install(plan)
     } catch (error) {
       if (!(error instanceof UntranslatableError)) throw error
       this.refused++
-      for (const block of blocks) if (block.address === address || blocks.length === 1) this.postpone(block.address, NEVER)
+      this.postpone(address, NEVER)
     }
-  }
-
-  private header(address: number, field: number): number {
-    return this.port.words[(address + field) >> 2]!
   }
 
   private postpone(address: number, count: number): void {
     this.port.words[(address + op.BLOCK_FIRST_RECORD + 8) >> 2] = count
   }
 
-  /** Blocks reachable from `address` within its page, in order of offset. */
-  private grow(address: number): IrBlock[] {
-    const frame = this.header(address, op.BLOCK_FRAME) >>> 0
-    const key = this.header(address, op.BLOCK_KEY)
-    const mode = this.header(address, op.BLOCK_MODE)
-    const taken = new Map<number, IrBlock>()
-    const open = [address]
-    let records = 0
-    while (open.length > 0 && taken.size < BLOCKS_MAX) {
-      const at = open.shift()!
-      if (taken.has(at) || !this.mayJoin(at) || (at !== address && !this.isWarm(at))) continue
-      const block = readBlock(this.port.words, at)
-      if (records + block.records.length > RECORDS_MAX && taken.size > 0) continue
-      if (!isTranslatable(block)) {
-        if (at === address) return [block]
-        continue
-      }
-      records += block.records.length
-      taken.set(at, block)
-      for (const delta of successors(block)) {
-        const offset = block.offset + delta
-        if (offset < 0 || offset >= FRAME_BYTES) continue
-        const next = this.port.find(frame, offset, key, mode) >>> 0
-        if (next !== 0) open.push(next)
-      }
-    }
-    return [...taken.values()].sort((a, b) => a.offset - b.offset)
+  /** Frame of the page `pages` away from that of core `s`'s RIP, where its TLB for instructions has it; else -1. */
+  private frameAt(s: number, pages: number): number {
+    const { words } = this.port
+    const word = (offset: number): number => words[(s + offset) >> 2]! >>> 0
+    const low = word(S.PC) + pages * FRAME_BYTES
+    const page = (low & -FRAME_BYTES) >>> 0
+    const high = (word(S.PC + 4) + Math.floor(low / 0x100000000)) >>> 0
+    const entry = S.TLB_EXEC + ((page >>> 12) & (S.TLB_EXEC_ENTRIES - 1)) * 16
+    if (word(entry) !== (page | word(S.CTX)) >>> 0 || word(entry + 4) !== high) return -1
+    return word(entry + 12)
   }
 
-  /** A block that has run now and then, and that no region has yet. */
-  private isWarm(address: number): boolean {
-    const left = this.header(address, op.BLOCK_FIRST_RECORD + 8)
-    return this.header(address, op.BLOCK_REGION) === 0 && left <= this.port.hotAfter * WARM_LEFT
-  }
-
-  private mayJoin(address: number): boolean {
-    return this.header(address, op.BLOCK_VALID) !== 0 && this.header(address, op.BLOCK_FRAME2) >>> 0 === op.BLOCK_NO_FRAME
-  }
-
-  private install(blocks: readonly IrBlock[]): void {
+  private install(plan: RegionPlan): void {
     const { words, table, memory, kernel } = this.port
-    const guard = blocks.reduce((sum, block) => sum + block.instructions, BUDGET_MARGIN)
-    const body = new RegionCode(blocks, guard).build()
-    const bytes = encodeModule(kernelFunctions, regionType, [body])
+    const code = new RegionCode(plan)
+    const bytes = encodeModule(kernelFunctions, regionType, [code.build()])
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory }, k: kernel })
     const index = table.grow(1)
     table.set(index, instance.exports['f0'])
     const region = this.next++
     const entry = (REGION_TABLE + region * op.REGION_ENTRY_BYTES) >> 2
     words[entry] = index
-    words[entry + 1] = guard
-    blocks.forEach((block, n) => {
-      words[(block.address + op.BLOCK_REGION) >> 2] = region
-      const record = (block.address + op.BLOCK_FIRST_RECORD) >> 2
+    words[entry + 1] = code.guard
+    for (const address of new Set(plan.nodes.map((node) => node.block.address))) this.join(address, region)
+    plan.entries.forEach((node, n) => {
+      const record = (plan.nodes[node]!.block.address + op.BLOCK_FIRST_RECORD) >> 2
       words[record] = (words[record]! & ~0xffff) | op.OP_REGION
       words[record + 2] = region
       words[record + 3] = n
     })
     this.regions++
-    this.blocks += blocks.length
+    this.blocks += plan.nodes.length
     this.bytes += bytes.length
   }
-}
 
-/** Deltas that `block` may go to by direct jumps. */
-function successors(block: IrBlock): number[] {
-  if (block.branch) return [block.branch.takenDelta, block.branch.fallDelta]
-  const last = block.records.at(-1)
-  if (!last) return []
-  if (last.op === op.OP_JMP || last.op === op.OP_NEXT) return [last.imm]
-  if (last.op === op.OP_CALL) return [last.imm, last.a | (last.b << 8)]
-  if (last.op === op.OP_CALLI) return [last.imm]
-  return []
-}
-
-/** Links that a region does not follow, and records it does not know, keep a block out. */
-function isTranslatable(block: IrBlock): boolean {
-  return block.records.every(
-    (record) => record.op !== op.OP_RAISE && record.op !== op.OP_SEGMENT && record.op !== op.OP_CANONICAL && record.op !== op.OP_LEAVE,
-  )
+  /** Notes in the block at `address` that dropping it ends `region`. The planner takes no block whose list is full. */
+  private join(address: number, region: number): void {
+    const { words } = this.port
+    for (let n = 0; n < REGION_IDS; n++) {
+      const at = (address + op.BLOCK_REGIONS + n * 2) >> 2
+      const shift = (n & 1) * 16
+      if (((words[at]! >>> shift) & 0xffff) !== 0) continue
+      words[at] = words[at]! | (region << shift)
+      return
+    }
+    throw new Error('translator: a block is part of too many regions')
+  }
 }

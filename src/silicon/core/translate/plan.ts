@@ -1,0 +1,255 @@
+/**
+ * Which blocks a region holds. It grows from a block that has become hot along direct jumps, across pages, over blocks that have run now and then. Short
+ * callees are taken in once for each call (a `Context`), so that their returns are jumps of the region too.
+ */
+
+import { FRAME_BYTES } from '../../fabric-layout.js'
+import * as op from '../ir/ops.js'
+import { type IrBlock, readBlock } from './record.js'
+
+/** Nodes and records of one region: V8's compile time grows faster than the code beyond this. */
+const NODES_MAX = 160
+const RECORDS_MAX = 2400
+/** Calls within calls that are taken in, and records of a callee. */
+const INLINE_DEPTH_MAX = 3
+const INLINE_RECORDS_MAX = 160
+/** Pages on either side of the first. */
+const PAGES_MAX = 0x1000
+/** A neighbour joins the region of a hot block when no more than this part of its count is left. */
+const WARM_LEFT = 15 / 16
+
+export interface PlanPort {
+  readonly words: Int32Array
+  /** Executions after which a block is offered. */
+  readonly hotAfter: number
+  /** The block at (frame, offset) under key and mode, or 0. */
+  find(frame: number, offset: number, key: number, mode: number): number
+  /** Frame behind the page `pages` away from that of the hot block, as instruction fetches see it, or -1 where that is not at hand. */
+  frameAt(pages: number): number
+}
+
+/** A call that was taken in: where it returns to. */
+export interface Context {
+  readonly parent: Context | undefined
+  readonly depth: number
+  /** First block of the callee. */
+  readonly callee: number
+  /** Bytes from the region's first page to the return address. */
+  readonly returnPosition: number
+}
+
+export interface RegionNode {
+  readonly block: IrBlock
+  /** Bytes from the region's first page to the block's first instruction. */
+  readonly position: number
+  readonly frame: number
+  readonly context: Context | undefined
+  /** Nodes that the block's end goes to: by a jump, a taken branch, a call that was taken in or the return from one; and past an untaken branch. -1: none. */
+  taken: number
+  fall: number
+}
+
+export interface RegionPlan {
+  readonly nodes: readonly RegionNode[]
+  /** Nodes where the region may be entered; the first is the hot block. */
+  readonly entries: readonly number[]
+}
+
+interface Wanted {
+  readonly position: number
+  readonly context: Context | undefined
+}
+
+/** Plans the region around the block at `address`; it is empty where that cannot be part of one. */
+export function planRegion(port: PlanPort, address: number): RegionPlan {
+  return new Planner(port, address).plan()
+}
+
+class Planner {
+  private readonly key: number
+  private readonly mode: number
+  private readonly frames = new Map<number, number>()
+  private readonly nodes: RegionNode[] = []
+  private readonly places = new Map<string, number>()
+  private readonly contexts = new Map<Context, number>()
+  private readonly callees = new Map<RegionNode, Context>()
+  private readonly sizes = new Map<number, number>()
+  private readonly queue: Wanted[] = []
+  /** Positions that calls which stay calls return to. */
+  private readonly returns = new Set<number>()
+  private records = 0
+
+  constructor(
+    private readonly port: PlanPort,
+    private readonly root: number,
+  ) {
+    this.key = this.header(root, op.BLOCK_KEY)
+    this.mode = this.header(root, op.BLOCK_MODE)
+    this.frames.set(0, this.header(root, op.BLOCK_FRAME) >>> 0)
+  }
+
+  plan(): RegionPlan {
+    this.queue.push({ position: this.header(this.root, op.BLOCK_OFFSET), context: undefined })
+    for (let n = 0; n < this.queue.length && this.nodes.length < NODES_MAX; n++) this.take(this.queue[n]!)
+    if (this.nodes.length === 0) return { nodes: [], entries: [] }
+    for (const node of this.nodes) this.connect(node)
+    const entries = [0]
+    this.nodes.forEach((node, n) => {
+      if (n > 0 && node.context === undefined && this.returns.has(node.position) && !isEntry(this.port.words, node.block.address)) entries.push(n)
+    })
+    return { nodes: this.nodes, entries }
+  }
+
+  private header(address: number, field: number): number {
+    return this.port.words[(address + field) >> 2]!
+  }
+
+  private frameOf(position: number): number {
+    const page = Math.floor(position / FRAME_BYTES)
+    if (Math.abs(page) > PAGES_MAX) return -1
+    let frame = this.frames.get(page)
+    if (frame === undefined) {
+      frame = this.port.frameAt(page)
+      this.frames.set(page, frame)
+    }
+    return frame
+  }
+
+  /** Address of the block at `position` that may be part of the region, or 0. */
+  private blockAt(position: number): number {
+    const frame = this.frameOf(position)
+    if (frame < 0) return 0
+    const address = this.port.find(frame, position & (FRAME_BYTES - 1), this.key, this.mode) >>> 0
+    if (address === 0 || !this.mayJoin(address)) return 0
+    return address === this.root || this.isWarm(address) ? address : 0
+  }
+
+  private mayJoin(address: number): boolean {
+    return (
+      this.header(address, op.BLOCK_VALID) !== 0 &&
+      this.header(address, op.BLOCK_FRAME2) >>> 0 === op.BLOCK_NO_FRAME &&
+      this.header(address, op.BLOCK_REGION_LAST) === 0
+    )
+  }
+
+  /** Has run now and then, or is part of a region already. */
+  private isWarm(address: number): boolean {
+    if (isEntry(this.port.words, address)) return true
+    return this.header(address, op.BLOCK_FIRST_RECORD + 8) <= this.port.hotAfter * WARM_LEFT
+  }
+
+  private placeOf(position: number, context: Context | undefined): string {
+    return `${position}:${context === undefined ? 0 : this.contexts.get(context)!}`
+  }
+
+  private take({ position, context }: Wanted): void {
+    const place = this.placeOf(position, context)
+    if (this.places.has(place)) return
+    const address = this.blockAt(position)
+    if (address === 0) return
+    const block = readBlock(this.port.words, address)
+    const full = this.nodes.length > 0 && this.records + block.records.length > RECORDS_MAX
+    if (full || !isTranslatable(block)) return
+    this.records += block.records.length
+    const node: RegionNode = { block, position, frame: this.frameOf(position), context, taken: -1, fall: -1 }
+    this.places.set(place, this.nodes.length)
+    this.nodes.push(node)
+    this.follow(node)
+  }
+
+  private want(position: number, context: Context | undefined): void {
+    this.queue.push({ position, context })
+  }
+
+  private follow(node: RegionNode): void {
+    const { block, position, context } = node
+    const last = block.records.at(-1)
+    if (block.branch) {
+      this.want(position + block.branch.takenDelta, context)
+      this.want(position + block.branch.fallDelta, context)
+    } else if (last?.op === op.OP_JMP || last?.op === op.OP_NEXT) {
+      // Where the dispatcher must look first, it comes back.
+      if (last.imm2 === op.LINK_NEVER) this.returnsTo(position + last.imm, context)
+      else this.want(position + last.imm, context)
+    } else if (last?.op === op.OP_CALL) this.followCall(node, position + last.imm, position + (last.a | (last.b << 8)))
+    else if (last?.op === op.OP_CALLI) this.returnsTo(position + last.imm, context)
+  }
+
+  private followCall(node: RegionNode, target: number, returnPosition: number): void {
+    const { context } = node
+    const callee = this.blockAt(target)
+    if (callee === 0 || !this.mayInline(callee, target, context)) return this.returnsTo(returnPosition, context)
+    const called: Context = { parent: context, depth: (context?.depth ?? 0) + 1, callee, returnPosition }
+    this.contexts.set(called, this.contexts.size + 1)
+    this.callees.set(node, called)
+    this.want(target, called)
+    this.want(returnPosition, context)
+  }
+
+  /** A call leaves the region; its return enters it again. */
+  private returnsTo(position: number, context: Context | undefined): void {
+    if (context !== undefined) return
+    this.returns.add(position)
+    this.want(position, context)
+  }
+
+  private mayInline(callee: number, position: number, context: Context | undefined): boolean {
+    if ((context?.depth ?? 0) >= INLINE_DEPTH_MAX || callee === this.root) return false
+    for (let around = context; around; around = around.parent) if (around.callee === callee) return false
+    return this.sizeOf(callee, position) <= INLINE_RECORDS_MAX
+  }
+
+  /** Records of the function at `position` up to its returns, as far as they matter. */
+  private sizeOf(callee: number, position: number): number {
+    const known = this.sizes.get(callee)
+    if (known !== undefined) return known
+    const seen = new Set<number>()
+    const open = [position]
+    let size = 0
+    while (open.length > 0 && size <= INLINE_RECORDS_MAX) {
+      const at = open.pop()!
+      const address = seen.has(at) ? 0 : this.blockAt(at)
+      seen.add(at)
+      if (address === 0) continue
+      const block = readBlock(this.port.words, address)
+      size += block.records.length
+      const last = block.records.at(-1)
+      if (block.branch) open.push(at + block.branch.takenDelta, at + block.branch.fallDelta)
+      else if (last?.op === op.OP_JMP || last?.op === op.OP_NEXT) open.push(at + last.imm)
+      else if (last?.op === op.OP_CALL) open.push(at + (last.a | (last.b << 8)))
+      else if (last?.op === op.OP_CALLI) open.push(at + last.imm)
+    }
+    this.sizes.set(callee, size)
+    return size
+  }
+
+  private nodeAt(position: number, context: Context | undefined): number {
+    return this.places.get(this.placeOf(position, context)) ?? -1
+  }
+
+  private connect(node: RegionNode): void {
+    const { block, position, context } = node
+    const last = block.records.at(-1)
+    if (block.branch) {
+      node.taken = this.nodeAt(position + block.branch.takenDelta, context)
+      node.fall = this.nodeAt(position + block.branch.fallDelta, context)
+    } else if (last?.op === op.OP_JMP || last?.op === op.OP_NEXT) {
+      if (last.imm2 !== op.LINK_NEVER) node.taken = this.nodeAt(position + last.imm, context)
+    } else if (last?.op === op.OP_CALL) {
+      const called = this.callees.get(node)
+      if (called) node.taken = this.nodeAt(position + last.imm, called)
+    } else if (last?.op === op.OP_RET && context) node.taken = this.nodeAt(context.returnPosition, context.parent)
+  }
+}
+
+const firstOperation = (words: Int32Array, address: number): number => words[(address + op.BLOCK_FIRST_RECORD) >> 2]! & 0xffff
+
+/** The block is where some region may be entered. */
+export function isEntry(words: Int32Array, address: number): boolean {
+  return firstOperation(words, address) === op.OP_REGION
+}
+
+/** Records that regions do not know keep a block out. */
+function isTranslatable(block: IrBlock): boolean {
+  return block.records.every((record) => record.op !== op.OP_RAISE && record.op !== op.OP_SEGMENT && record.op !== op.OP_LEAVE)
+}
