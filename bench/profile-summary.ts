@@ -7,8 +7,16 @@ export interface V8Profile {
     readonly callFrame: { readonly functionName: string; readonly url: string }
   }[]
   readonly samples: readonly number[]
+  /** Microseconds on the machine's monotonic clock, at which the first delta begins. */
+  readonly startTime: number
   /** Microseconds. */
   readonly timeDeltas: readonly number[]
+}
+
+/** Samples outside do not count. */
+export interface Window {
+  readonly from: number
+  readonly to: number
 }
 
 interface Part {
@@ -19,6 +27,10 @@ interface Part {
 
 /** The first that fits counts. */
 const parts: readonly Part[] = [
+  { name: 'translated code (regions)', pattern: /^region#/ },
+  { name: 'compiling regions: V8', pattern: /#(makeModule|makeInstance|Module|Instance|compile|instantiate)$/ },
+  { name: 'compiling regions: translator, TypeScript', pattern: /silicon\/core\/translate\/|lib\/wasm-encoder/ },
+  { name: 'kernel: what regions call', pattern: /^core\/kernel\/translated#/ },
   { name: 'kernel: the interpreter’s switch', pattern: /^core\/kernel\/interpreter#execute$/ },
   { name: 'kernel: block lookup and links', pattern: /^core\/kernel\/(dispatch|code-cache|interpreter)#/ },
   { name: 'kernel: MMU fill and page walks', pattern: /^core\/kernel\/(mmu|mmu-space|walk|walk-nested|frame)#/ },
@@ -43,23 +55,24 @@ const parts: readonly Part[] = [
   { name: 'Node.js and its start', pattern: /./ },
 ]
 
-/** Names of the two kernels' functions stand in `kernels`, core first. */
-export function summarise(profile: V8Profile, kernels: readonly Map<number, string>[], top: number): string {
-  const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]))
-  const coreModule = busiestModule(profile)
+/** Shares of the busy time in `window`, by part of the machine and by function. The program must have run under profile-preload.js. */
+export function summarise(profile: V8Profile, window: Window, top: number): string {
+  const names = new Map(profile.nodes.map(({ id, callFrame }) => [id, nameOf(callFrame.functionName, callFrame.url)]))
   const byPart = new Map<string, number>()
   const byFunction = new Map<string, number>()
   let idle = 0
   let busy = 0
+  let at = profile.startTime
   profile.samples.forEach((id, i) => {
-    const { functionName, url } = frames.get(id)!
     const microseconds = profile.timeDeltas[i]!
-    if (functionName === '(idle)') {
+    at += microseconds
+    if (at < window.from || at > window.to) return
+    const name = names.get(id)!
+    if (name === '#(idle)') {
       idle += microseconds
       return
     }
     busy += microseconds
-    const name = nameOf(functionName, url, coreModule, kernels)
     add(byFunction, name, microseconds)
     add(byPart, parts.find(({ pattern }) => pattern.test(name))!.name, microseconds)
   })
@@ -77,24 +90,12 @@ function add(sums: Map<string, number>, key: string, value: number): void {
   sums.set(key, (sums.get(key) ?? 0) + value)
 }
 
-/** The core's kernel is where a machine's time goes; the other WebAssembly module is the memory controller's. */
-function busiestModule({ nodes, samples }: V8Profile): string {
-  const urls = new Map(nodes.map(({ id, callFrame }) => [id, callFrame.url]))
-  const counts = new Map<string, number>()
-  for (const id of samples) {
-    const url = urls.get(id)!
-    if (url.startsWith('wasm:')) add(counts, url, 1)
-  }
-  return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0] ?? ''
-}
-
-function nameOf(functionName: string, url: string, coreModule: string, kernels: readonly Map<number, string>[]): string {
-  const number = /^wasm-function\[(\d+)\]$/.exec(functionName)?.[1]
-  if (number !== undefined && url.startsWith('wasm:')) {
-    const name = kernels[url === coreModule ? 0 : 1]?.get(Number(number)) ?? functionName
-    // src/silicon/core/kernel/walk/walk64 → core/kernel/walk#walk64
-    return name.replace(/^src\/silicon\//, '').replace(/\/([^/]+)$/, '#$1')
-  }
+/** `file#function`; all translated code is one name. */
+function nameOf(functionName: string, url: string): string {
+  const module = /^wasm:\/\/wasm\/(\w+)-/.exec(url)?.[1]
+  if (module === 'region') return 'region#translated code'
+  // src/silicon/core/kernel/walk/walk64 → core/kernel/walk#walk64
+  if (module !== undefined) return functionName.replace(/^src\/silicon\//, '').replace(/\/([^/]+)$/, '#$1')
   const file = url.replace(/^.*?\/(src|node_modules)\//, (_, folder: string) => (folder === 'src' ? '' : 'node_modules/'))
   return `${file}#${functionName || '(anonymous)'}`
 }

@@ -1,7 +1,7 @@
 // Compiles the chip's two AssemblyScript kernels to WebAssembly: build/kernel/core.wasm and build/kernel/memory.wasm.
-//   node tools/build-kernel.js [--dev] [--force] [--names=FOLDER] [core|memory …]
-// --dev compiles quickly (-O1). --names writes the same kernels, with the names of their functions, to FOLDER: for a profile.
-// A kernel is skipped when the hash of all that it is made from has not changed.
+//   node tools/build-kernel.js [--dev] [--force] [core|memory …]
+// --dev compiles quickly (-O1). A kernel is skipped when the hash of all that it is made from has not changed.
+// The names of its functions, which only a profile wants, stand beside it: core.names and memory.names (WebAssembly core specification, "Name Section").
 
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -74,22 +74,25 @@ function compilerArguments(kernel, dev) {
     // AS112 warns of every exported function with v128 operands, though only files of the same module import it.
     '--disableWarning',
     '112',
+    // Appends the names of the functions to the module, and changes nothing else in it.
+    '--debug',
     dev ? '-O1' : '-O3',
   ]
 }
 
-async function compile(kernel, { dev, force, names }) {
+async function compile(kernel, { dev, force }) {
   if (!existsSync(join(root, kernel.entry))) throw new Error(`${kernel.entry} does not exist`)
-  const folder = names ?? outputFolder
-  const target = join(folder, `${kernel.name}.wasm`)
-  const stamp = join(folder, `${kernel.name}.sha256`)
-  const options = [...compilerArguments(kernel, dev), ...(names ? ['--debug'] : [])]
+  const target = join(outputFolder, `${kernel.name}.wasm`)
+  const namesFile = join(outputFolder, `${kernel.name}.names`)
+  const stamp = join(outputFolder, `${kernel.name}.sha256`)
+  const options = compilerArguments(kernel, dev)
   const wanted = digest(sourcesOf(kernel.entry), options)
-  if (!force && existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8').trim() === wanted) return
+  const standing = [target, namesFile, stamp].every((file) => existsSync(file))
+  if (!force && standing && readFileSync(stamp, 'utf8').trim() === wanted) return
 
   const started = performance.now()
   const { default: asc } = await import('assemblyscript/asc')
-  const temporary = join(folder, `${kernel.name}.${process.pid}.tmp.wasm`)
+  const temporary = join(outputFolder, `${kernel.name}.${process.pid}.tmp.wasm`)
   const messages = []
   const { error } = await asc.main([...options, '--outFile', relative(root, temporary), '--baseDir', root], {
     stdout: { write: (text) => messages.push(text) },
@@ -97,13 +100,32 @@ async function compile(kernel, { dev, force, names }) {
   })
   if (error) throw new Error(`${kernel.entry} does not compile:\n${messages.map(String).join('')}${error.message}`)
   if (messages.length) process.stderr.write(messages.map(String).join(''))
-  checkModule(kernel, readFileSync(temporary))
+  const { code, names } = splitNames(readFileSync(temporary))
+  checkModule(kernel, code)
+  writeFileSync(namesFile, names)
+  writeFileSync(temporary, code)
   renameSync(temporary, target)
   writeFileSync(stamp, wanted + '\n')
-  const bytes = readFileSync(target).length
-  console.error(
-    `build-kernel: ${kernel.name}.wasm ${bytes} bytes in ${((performance.now() - started) / 1000).toFixed(1)} s${dev ? ' (dev)' : ''}`,
-  )
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  console.error(`build-kernel: ${kernel.name}.wasm ${code.length} bytes in ${seconds} s${dev ? ' (dev)' : ''}`)
+}
+
+/** The module without its last section, which holds the names, and that section. */
+function splitNames(module) {
+  const size = (at) => {
+    let value = 0
+    for (let shift = 0; ; shift += 7, at++) {
+      value += (module[at] & 0x7f) * 2 ** shift
+      if (module[at] < 0x80) return [value, at + 1]
+    }
+  }
+  for (let at = 8; at < module.length;) {
+    const [length, content] = size(at + 1)
+    const isNames = module[at] === 0 && module.toString('latin1', content, content + 5) === '\x04name'
+    if (isNames && content + length === module.length) return { code: module.subarray(0, at), names: module.subarray(at) }
+    at = content + length
+  }
+  throw new Error('the compiler has not put the names at the end of the module')
 }
 
 /** A kernel must validate, import nothing of the compiler's own runtime, and keep its static data in its room. */
@@ -120,21 +142,17 @@ async function main() {
   const flags = process.argv.slice(2)
   const dev = flags.includes('--dev')
   const force = flags.includes('--force')
-  const namesFlag = flags.find((flag) => flag.startsWith('--names='))
-  const namesFolder = namesFlag && resolve(namesFlag.slice('--names='.length))
   const names = flags.filter((flag) => !flag.startsWith('--'))
   const unknown = [
-    ...flags.filter((flag) => flag.startsWith('--') && flag !== '--dev' && flag !== '--force' && flag !== namesFlag),
+    ...flags.filter((flag) => flag.startsWith('--') && flag !== '--dev' && flag !== '--force'),
     ...names.filter((name) => !kernels.some((kernel) => kernel.name === name)),
   ]
   if (unknown.length)
-    throw new Error(
-      `unknown argument ${unknown.join(' ')}; usage: ${basename(process.argv[1])} [--dev] [--force] [--names=FOLDER] [core|memory …]`,
-    )
-  mkdirSync(namesFolder ?? outputFolder, { recursive: true })
+    throw new Error(`unknown argument ${unknown.join(' ')}; usage: ${basename(process.argv[1])} [--dev] [--force] [core|memory …]`)
+  mkdirSync(outputFolder, { recursive: true })
   process.chdir(root)
   for (const kernel of kernels) {
-    if (names.length === 0 || names.includes(kernel.name)) await compile(kernel, { dev, force, names: namesFolder })
+    if (names.length === 0 || names.includes(kernel.name)) await compile(kernel, { dev, force })
   }
 }
 

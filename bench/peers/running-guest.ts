@@ -42,6 +42,7 @@ export class RunningGuest {
   // connections
   private readonly child: ChildProcessWithoutNullStreams
   private readonly started = performance.now()
+  private readonly heard: ((text: string) => void) | undefined
   // state
   private output = ''
   private errors = ''
@@ -49,8 +50,9 @@ export class RunningGuest {
   private commands = 0
   private ended: string | undefined
 
-  private constructor(peer: Peer, guest: GuestFiles) {
+  private constructor(peer: Peer, guest: GuestFiles, heard?: (text: string) => void) {
     this.peer = peer
+    this.heard = heard
     const [program, ...words] = peer.command(guest)
     this.child = spawn(program!, words, { stdio: 'pipe' })
     this.child.stdout.on('data', (chunk: Buffer) => this.take(chunk))
@@ -62,8 +64,9 @@ export class RunningGuest {
     this.child.on('close', (code, signal) => this.end(signal ? `it was ended by ${signal}` : `it ended with code ${code}`))
   }
 
-  static async boot(peer: Peer, files: GuestFiles): Promise<RunningGuest> {
-    const guest = new RunningGuest(peer, files)
+  /** `heard` gets all that the guest prints, as it comes. */
+  static async boot(peer: Peer, files: GuestFiles, heard?: (text: string) => void): Promise<RunningGuest> {
+    const guest = new RunningGuest(peer, files, heard)
     try {
       await guest.until('the prompt', (output, now) => {
         if (!promptPattern.test(output.slice(-80))) return false
@@ -147,6 +150,7 @@ export class RunningGuest {
 
   private take(chunk: Buffer): void {
     const now = this.now()
+    this.heard?.(chunk.toString('latin1'))
     this.output = (this.output + chunk.toString('latin1')).slice(-outputCharactersMax)
     if (this.waiting?.look(this.output, now)) this.waiting.resolve()
   }

@@ -4,7 +4,7 @@ import type { Board, DramModule } from './doors/board.js'
 import type { DmaPort } from './doors/dma.js'
 import type { HostPort, MailboxRegisters } from './doors/host.js'
 import { CORES_MAX } from './fabric-layout.js'
-import { Core } from './core/core.js'
+import { Core, type CoreCounters } from './core/core.js'
 import { CoreKernel, type CodeCounters } from './core/core-kernel.js'
 import { opcodeTable } from './core/decode/opcodes.js'
 import { createLinearMemory, MemoryController, type MemoryCounters } from './memory/index.js'
@@ -28,9 +28,12 @@ export interface SocOptions {
   readonly translate?: boolean
   /** Which AES serves the encryption engine. */
   readonly aes?: 'platform' | 'pure'
+  /** Milliseconds of real time for the counters of times; nothing in the machine sees it. Without it those counters stay zero. */
+  readonly stopwatch?: () => number
 }
 
 export interface SocCounters {
+  readonly cores: readonly CoreCounters[]
   readonly code: CodeCounters
   readonly memory: MemoryCounters
 }
@@ -73,6 +76,7 @@ export function createSoc(options: SocOptions): Soc {
         return random[0]! | (random[1]! << 8) | (random[2]! << 16) | (random[3]! << 24)
       },
       tscHost: () => board.clock.monotonicMs() * TSC_PER_MS,
+      ...(options.stopwatch && { stopwatch: options.stopwatch }),
     },
     opcodeTable(),
     options.translate ?? true,
@@ -96,7 +100,7 @@ export function createSoc(options: SocOptions): Soc {
     dma: memory,
     dramBytes: linear.dram,
     attachDram: (modules) => memory.attachDram(modules),
-    counters: () => ({ code: kernel.counters, memory: memory.counters() }),
+    counters: () => ({ cores: cores.map((core) => core.counters), code: kernel.counters, memory: memory.counters() }),
     inside: { cores, kernel, memory },
   }
 }

@@ -44,7 +44,7 @@ async function run(files: BootFiles, translate: boolean): Promise<Run> {
     reason,
     console: console.digest('hex'),
     instructions: machine.instructions(),
-    exits: [...machine.exits()].sort(([a], [b]) => a - b),
+    exits: [...machine.statistics().vm.exits].sort(([a], [b]) => a - b),
     dram: dram.digest('hex'),
   }
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { chipKernels } from '../../src/apps/cli/chip-kernels.js'
 import { createBoard, Dram, seededEntropy } from '../../src/board/index.js'
 import { multibootImage } from '../../src/guest/index.js'
-import { createVm, HostMachine, nodeHostLoop, type Vm } from '../../src/host/hypervisor/index.js'
+import { createVm, GuestSampler, HostMachine, nodeHostLoop, type Vm, type VmOptions } from '../../src/host/hypervisor/index.js'
 import { SevError } from '../../src/host/sev-driver/index.js'
 import { createSoc } from '../../src/silicon/soc.js'
 import { SevPolicy } from '../../src/spec/sev/policy.js'
@@ -40,7 +40,13 @@ function machine(dramMiB = 160) {
   return { board, dram, host: new HostMachine(soc.host) }
 }
 
-function vmOf(parts: ReturnType<typeof machine>, code: number[], sev: 'none' | 'sev', policy = 0): { vm: Vm; text: () => string } {
+function vmOf(
+  parts: ReturnType<typeof machine>,
+  code: number[],
+  sev: 'none' | 'sev',
+  policy = 0,
+  observers: NonNullable<VmOptions['observers']> = {},
+): { vm: Vm; text: () => string } {
   let text = ''
   const vm = createVm(parts.host, {
     memoryBytes: 64 * MIB,
@@ -51,6 +57,7 @@ function vmOf(parts: ReturnType<typeof machine>, code: number[], sev: 'none' | '
     clock: parts.board.clock,
     loop: nodeHostLoop,
     onSerialOutput: (byte) => (text += String.fromCharCode(byte)),
+    observers,
   })
   return { vm, text: () => text }
 }
@@ -136,4 +143,19 @@ test("ends that are the guest's own doing: triple fault, halt for ever, code whe
     }),
   )
   assert.deepEqual(ends, ['triple-fault', 'halted-for-ever', 'internal-error'])
+})
+
+test('a profile finds the loop that a guest is in, and leaves the seeded run as it was', async () => {
+  // The text, and the TSC behind it, lie after the loop: rdtsc; mov [0x200000], eax.
+  const code = [...spin(500_000), ...say('x'), 0x0f, 0x31, 0xa3, 0, 0, 0x20, 0, ...exitWith(1)]
+  const run = async (sampler?: GuestSampler) => {
+    const { vm } = vmOf(machine(), code, 'sev', 0, sampler && { sampler })
+    const { instructions, registers, reason } = await vm.run()
+    return { instructions, registers, reason, tsc: vm.debugRead(0x200000, 4) }
+  }
+  const sampler = new GuestSampler(1000)
+  assert.deepEqual(await run(sampler), await run())
+  const { places, samples } = sampler.profile()
+  assert.ok(samples > 400 && samples < 700, `${samples} samples`)
+  assert.equal(places.find(({ rip }) => rip === BigInt(LOAD + 0x25))?.samples, samples)
 })

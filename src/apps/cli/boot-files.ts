@@ -11,6 +11,8 @@ import type { Progress } from './image/apt.js'
 
 export interface BootFiles {
   readonly image: GuestImage
+  /** The kernel's file. */
+  readonly kernel: Uint8Array
   readonly imageName: string
 }
 
@@ -35,7 +37,7 @@ export async function bootFiles(options: BootOptions, progress: Progress): Promi
   // A Multiboot kernel gets exactly the words it was given.
   const commandLine = isMultiboot(kernel) ? append : linuxCommandLine(append)
   const image = bootImage({ kernel, kernelName, initrd, commandLine, knowsSev: options.knowsSev ?? false })
-  return { image, imageName: kernelName }
+  return { image, kernel, imageName: kernelName }
 }
 
 /** The console, and a panic that ends the machine, unless `append` says otherwise. */

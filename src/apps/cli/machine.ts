@@ -2,7 +2,8 @@
 
 import { createBoard, Dram, realEntropy, seededEntropy, VirtualClock } from '../../board/index.js'
 import type { GuestImage } from '../../guest/index.js'
-import { createVm, HostMachine, nodeHostLoop, type ExitReport, type Vm } from '../../host/hypervisor/index.js'
+import { createVm, ExitTimes, GuestSampler, HostMachine, nodeHostLoop } from '../../host/hypervisor/index.js'
+import type { ExitReport, SampledProfile, Vm } from '../../host/hypervisor/index.js'
 import { type OwnerSession, type Packet, SevError } from '../../host/sev-driver/index.js'
 import { createSoc } from '../../silicon/soc.js'
 import { SevPolicy } from '../../spec/sev/policy.js'
@@ -12,6 +13,7 @@ import type { ChipFiles } from './chip-folder.js'
 import { chipKernels } from './chip-kernels.js'
 import type { LaunchReport } from './control/protocol.js'
 import { CliError } from './errors.js'
+import type { MachineStatistics } from './observation/statistics.js'
 
 export type SevMode = 'none' | 'sev'
 
@@ -32,6 +34,8 @@ export interface MachineOptions {
   readonly chip?: ChipFiles | undefined
   /** The guest belongs to somebody else: it is launched with his session, and waits after the measurement until `admit`. */
   readonly owner?: { readonly session: OwnerSession; readonly policy: number } | undefined
+  /** Time the exits; sample where the guest is, every so many instructions. */
+  readonly observe?: { readonly times: boolean; readonly profilePeriod: number | undefined } | undefined
   /** A byte that the guest sends over its serial port. */
   readonly onConsole: (byte: number) => void
 }
@@ -59,8 +63,11 @@ export interface Machine {
   inputEnded(): void
   /** Retired guest instructions so far. */
   instructions(): number
-  /** Exits of the guest by their code. */
-  exits(): ReadonlyMap<number, number>
+  statistics(): MachineStatistics
+  /** Where the guest has been, if `observe` asked for it. */
+  profile(): SampledProfile | undefined
+  /** Where the guest's kernel takes system calls; 0 where it has not said. */
+  syscallEntry(): bigint
   /** Stops the guest and its clock, looks, and lets it go on. */
   frozen<T>(look: () => T): Promise<T>
   /** What the memory bus carries. Throws RangeError outside DRAM. */
@@ -74,17 +81,26 @@ const hostBytes = 64 << 20
 /** In virtual time the chip counts an instruction as a nanosecond (silicon/soc.ts). */
 const instructionsPerVirtualMs = 1_000_000
 
+const stopwatch = (): number => performance.now()
+
 export function createMachine(options: MachineOptions): Machine {
   const { seed, sev, memoryBytes, image } = options
   const fuses = options.chip?.fuses ?? fuseChip(seed === undefined ? realEntropy() : seededEntropy(seed, 'vendor'))
   const board = createBoard({ fuses, seed, flashFile: options.chip?.flashFile })
-  const soc = createSoc({ board, kernels: chipKernels(), dramBytes: memoryBytes + hostBytes, translate: options.translate ?? true })
+  const soc = createSoc({
+    board,
+    kernels: chipKernels(),
+    dramBytes: memoryBytes + hostBytes,
+    translate: options.translate ?? true,
+    stopwatch,
+  })
   const dram = new Dram(soc.dramBytes)
   soc.attachDram(dram)
   const host = new HostMachine(soc.host)
   if (board.clock instanceof VirtualClock) {
     board.clock.follow(() => soc.host.cores.reduce((sum, core) => sum + core.instructionsRetired, 0), instructionsPerVirtualMs)
   }
+  const observers = observersFor(options)
   const vm = explained(options.imageName, () => {
     const created = createVm(host, {
       memoryBytes,
@@ -98,6 +114,7 @@ export function createMachine(options: MachineOptions): Machine {
       onSerialOutput: options.onConsole,
       virtio: { entropy: board.entropy },
       testDevice: options.testDevice ?? false,
+      observers,
     })
     launch(created)
     return created
@@ -116,10 +133,29 @@ export function createMachine(options: MachineOptions): Machine {
     input: (bytes) => input(vm, bytes, seed !== undefined),
     inputEnded: () => vm.serialInputEnded(),
     instructions: () => vm.statistics().instructions,
-    exits: () => vm.statistics().exits,
+    statistics: () => ({
+      vm: vm.statistics(),
+      chip: soc.counters(),
+      times: options.observe?.times ? observers.times?.totals() : undefined,
+    }),
+    profile: () => observers.sampler?.profile(),
+    syscallEntry: () => vm.syscallEntry(),
     frozen: (look) => frozen(vm, look),
     readDram: (spa, length) => dram.dump(spa, length),
     readGuest: (gpa, length) => readGuest(vm, gpa, length),
+  }
+}
+
+/** Samples weigh the time they stand for, but a seeded run's profile repeats with it and counts instructions. */
+function observersFor({ observe, seed }: MachineOptions): { readonly times?: ExitTimes; readonly sampler?: GuestSampler } {
+  if (!observe) return {}
+  const weighed = observe.profilePeriod !== undefined && seed === undefined
+  const times = observe.times || weighed ? new ExitTimes(stopwatch) : undefined
+  return {
+    ...(times && { times }),
+    ...(observe.profilePeriod !== undefined && {
+      sampler: new GuestSampler(observe.profilePeriod, weighed ? () => times!.guestMs : undefined),
+    }),
   }
 }
 

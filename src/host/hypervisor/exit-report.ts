@@ -1,3 +1,6 @@
+import * as V from '../../spec/svm/vmcb.js'
+import type { Vcpu } from './vcpu.js'
+
 /** How a VM's run ended, for programs and for people. */
 export type ExitReason = 'shutdown' | 'reset' | 'debug-exit' | 'triple-fault' | 'halted-for-ever' | 'stopped' | 'internal-error'
 
@@ -16,6 +19,25 @@ export interface ExitReport {
   readonly registers?: RegisterReport
   readonly instructions: number
   readonly guestTimeNs: number
+}
+
+const GENERAL_NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15']
+const CONTROL_NAMES: readonly (readonly [string, number])[] = [
+  ['rip', V.VMCB_RIP],
+  ['rflags', V.VMCB_RFLAGS],
+  ['cr0', V.VMCB_CR0],
+  ['cr2', V.VMCB_CR2],
+  ['cr3', V.VMCB_CR3],
+  ['cr4', V.VMCB_CR4],
+  ['efer', V.VMCB_EFER],
+]
+
+/** The registers of a vCPU that has its core. */
+export function registerReport({ registers, vmcb }: Vcpu): RegisterReport {
+  return {
+    names: [...GENERAL_NAMES, ...CONTROL_NAMES.map(([name]) => name)],
+    values: [...GENERAL_NAMES.map((_, i) => registers.big(i)), ...CONTROL_NAMES.map(([, offset]) => vmcb.big(offset))],
+  }
 }
 
 export function formatRegisters(report: RegisterReport): string {

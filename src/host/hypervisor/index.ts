@@ -1,5 +1,7 @@
 export type { BootPlatform, EntryState, GuestImage, LaunchPlan, LaunchRegion, MemoryRange } from './boot-image.js'
 export { formatRegisters, type ExitReason, type ExitReport, type RegisterReport } from './exit-report.js'
+export { ExitTimes, type RunTimes } from './exit-times.js'
+export { GuestSampler, type SampledPlace, type SampledProfile } from './guest-sampler.js'
 export type { HostClock, HostLoop, Sleep } from './host-loop.js'
 export { HostMachine } from './host-machine.js'
 export { nodeHostLoop } from './node-host-loop.js'

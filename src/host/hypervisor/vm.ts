@@ -3,9 +3,11 @@ import type { OwnerSession, Packet } from '../sev-driver/index.js'
 import * as V from '../../spec/svm/vmcb.js'
 import type { EntryState, GuestImage, LaunchRegion } from './boot-image.js'
 import { writeControls, writeEntryState } from './entry-state.js'
-import type { ExitReason, ExitReport, RegisterReport } from './exit-report.js'
+import { registerReport, type ExitReason, type ExitReport, type RegisterReport } from './exit-report.js'
+import type { ExitTimes } from './exit-times.js'
 import { handleExit } from './exits.js'
 import { GuestClock } from './guest-clock.js'
+import type { GuestSampler } from './guest-sampler.js'
 import { VIDEO_HOLE_BASE, VIDEO_HOLE_END, VmMemory } from './guest-memory-access.js'
 import type { HostClock, HostLoop, Sleep } from './host-loop.js'
 import type { HostMachine } from './host-machine.js'
@@ -44,6 +46,8 @@ export interface VmOptions {
   readonly tscTicksPerInstruction?: number
   /** Which of the chip's cores runs this VM. */
   readonly coreIndex?: number
+  /** Watches the run for somebody who wants to know where time goes. */
+  readonly observers?: { readonly times?: ExitTimes; readonly sampler?: GuestSampler }
 }
 
 export interface VmStatistics {
@@ -61,7 +65,6 @@ const INSTRUCTIONS_MIN = 20_000
 /** What an exit counts for in a slice of virtual time. */
 const EXIT_COST = 2_000
 const SLICE_MS = 10
-const REGISTER_NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15']
 
 /** One virtual machine with one vCPU. Its states are those of `lifecycle.ts`. */
 export class Vm {
@@ -337,16 +340,22 @@ export class Vm {
   /** One VMRUN and its exit. Returns the instructions it took. */
   #enter(): number {
     const { vcpu, clock, pc } = this
+    const { times, sampler } = this.options.observers ?? {}
     const cap = clock.virtual
       ? INSTRUCTIONS_MAX
       : Math.min(INSTRUCTIONS_MAX, Math.max(INSTRUCTIONS_MIN, clock.instructionsPerNs * SLICE_MS * 1e6))
-    const budget = Math.min(Math.floor(cap), clock.instructionsUntil(pc.nextDeadlineNs()))
+    const budget = Math.min(Math.floor(cap), clock.instructionsUntil(pc.nextDeadlineNs()), sampler?.instructionsLeft ?? Infinity)
     const before = vcpu.instructions
     const beforeNs = clock.virtual ? 0 : clock.nowNs()
+    times?.entering()
     vcpu.enter(budget)
+    times?.left()
     const taken = vcpu.instructions - before
+    sampler?.ran(taken, vcpu.vmcb)
+    const code = vcpu.vmcb.u32(V.VMCB_EXITCODE)
     if (!clock.virtual) clock.observe(taken, clock.nowNs() - beforeNs)
     handleExit(vcpu)
+    times?.handled(code)
     if (vcpu.apic.takeInit()) vcpu.stop('reset', 'the processor was sent INIT')
     return taken
   }
@@ -375,9 +384,12 @@ export class Vm {
   }
 
   async #wait(ms: number | undefined): Promise<void> {
+    const times = this.options.observers?.times
+    times?.sleeping()
     this.#sleep = this.options.loop.sleep(ms)
     await this.#sleep.done
     this.#sleep = undefined
+    times?.woke()
   }
 
   // ---- console ---------------------------------------------------------------------------------------------------
@@ -434,22 +446,21 @@ export class Vm {
     return true
   }
 
+  /** LSTAR: where the guest's kernel takes system calls; 0 where it has not said yet. Tells where a kernel of known symbols has been moved to. */
+  syscallEntry(): bigint {
+    const { vcpu, machine } = this
+    if (this.#released) return 0n
+    machine.acquire(vcpu)
+    vcpu.vmcb.store()
+    vcpu.core.vmsave(vcpu.vmcb.spa)
+    vcpu.vmcb.fetch()
+    return vcpu.vmcb.big(V.VMCB_LSTAR)
+  }
+
   registers(): RegisterReport {
     const { vcpu } = this
     if (!this.#released) this.machine.acquire(vcpu)
-    const control: [string, number][] = [
-      ['rip', V.VMCB_RIP],
-      ['rflags', V.VMCB_RFLAGS],
-      ['cr0', V.VMCB_CR0],
-      ['cr2', V.VMCB_CR2],
-      ['cr3', V.VMCB_CR3],
-      ['cr4', V.VMCB_CR4],
-      ['efer', V.VMCB_EFER],
-    ]
-    return {
-      names: [...REGISTER_NAMES, ...control.map(([name]) => name)],
-      values: [...REGISTER_NAMES.map((_, i) => vcpu.registers.big(i)), ...control.map(([, offset]) => vcpu.vmcb.big(offset))],
-    }
+    return registerReport(vcpu)
   }
 
   statistics(): VmStatistics {

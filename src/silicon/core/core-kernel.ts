@@ -2,7 +2,7 @@
 
 import { assert } from '../../lib/assert.js'
 import type { FabricKernel } from '../fabric.js'
-import { CODE_CACHE_WORDS, FRAME_BYTES } from '../fabric-layout.js'
+import { CODE_ARENA_BASE, CODE_CACHE_WORDS, FRAME_BYTES } from '../fabric-layout.js'
 import type { OpcodeTable } from './decode/table.js'
 import { BlockLowering, type LoweredBlock } from './ir/lower.js'
 import * as op from './ir/ops.js'
@@ -15,6 +15,8 @@ export interface CorePlatform {
   entropy32(): number
   /** Ticks of the time stamp counter's oscillator since an arbitrary start (real time only). */
   tscHost(): number
+  /** Milliseconds of real time, for counters that nothing in the machine sees; without it they stay zero. */
+  stopwatch?(): number
 }
 
 interface KernelExports {
@@ -44,10 +46,19 @@ interface KernelExports {
 const FETCH_AHEAD = 16
 
 export interface CodeCounters {
-  /** Blocks lowered since the start. */
+  /** Blocks lowered since the start, the instructions in them, and the time that took. */
   readonly blocks: number
   readonly instructions: number
+  readonly loweringMs: number
   readonly translated: TranslatorCounters | undefined
+  /** Instructions that translated code has run. */
+  readonly instructionsTranslated: number
+  /** Time in the translator and in V8 behind it, on the core's path. */
+  readonly translatingMs: number
+  /** Blocks whose code changed under them, times the whole cache was cleared, bytes of its arena in use. */
+  readonly blocksDropped: number
+  readonly clears: number
+  readonly arenaBytes: number
 }
 
 export class CoreKernel {
@@ -61,6 +72,9 @@ export class CoreKernel {
   private clears = 0
   private blocks = 0
   private instructions = 0
+  private loweringMs = 0
+  private translatingMs = 0
+  private readonly stopwatch: () => number
 
   constructor(
     wasm: Uint8Array,
@@ -78,6 +92,7 @@ export class CoreKernel {
     })
     this.exports = instance.exports as unknown as KernelExports
     assert(typeof this.exports.run === 'function', 'the core kernel exports run')
+    this.stopwatch = () => platform.stopwatch?.() ?? 0
     this.view = new DataView(memory.buffer)
     this.bytes = new Uint8Array(memory.buffer)
     this.words = new Int32Array(memory.buffer)
@@ -95,16 +110,30 @@ export class CoreKernel {
   }
 
   get counters(): CodeCounters {
-    return { blocks: this.blocks, instructions: this.instructions, translated: this.translator?.counters }
+    const { blocks, instructions, loweringMs, translatingMs, clears } = this
+    const word = (offset: number): number => this.word(CODE_CACHE_WORDS + offset)
+    return {
+      ...{ blocks, instructions, loweringMs, translatingMs, clears },
+      translated: this.translator?.counters,
+      instructionsTranslated: word(op.CODE_TRANSLATED) + word(op.CODE_TRANSLATED + 4) * 0x100000000,
+      blocksDropped: word(op.CODE_BLOCKS_DROPPED),
+      arenaBytes: word(op.CODE_ARENA_POINTER) - CODE_ARENA_BASE,
+    }
   }
 
   /** Runs core `s` until something other than missing code stops it. Returns EXIT_*. */
   run(s: number): number {
     for (;;) {
       const reason = this.exports.run(s)
-      if (reason === S.EXIT_CODE) this.makeBlock(s)
-      else if (reason === S.EXIT_HOT) this.translateAt(s, this.word(s + S.EXIT_INFO))
-      else return reason
+      if (reason !== S.EXIT_CODE && reason !== S.EXIT_HOT) return reason
+      const started = this.stopwatch()
+      if (reason === S.EXIT_CODE) {
+        this.makeBlock(s)
+        this.loweringMs += this.stopwatch() - started
+      } else {
+        this.translateAt(s, this.word(s + S.EXIT_INFO))
+        this.translatingMs += this.stopwatch() - started
+      }
     }
   }
 

@@ -17,6 +17,11 @@ export interface CoreOptions {
   onWbinvd(core: number): void
 }
 
+export interface CoreCounters {
+  readonly instructions: number
+  readonly tlbMisses: { readonly read: number; readonly write: number; readonly execute: number }
+}
+
 /** A fault of an instruction that host software issued through the door: what a kernel would see as an exception. */
 export class HostFault extends Error {
   constructor(
@@ -62,7 +67,16 @@ export class Core implements HostCore {
   }
 
   get instructionsRetired(): number {
-    return this.u32(S.ICOUNT) + this.u32(S.ICOUNT + 4) * HIGH
+    return this.wide(S.ICOUNT)
+  }
+
+  get counters(): CoreCounters {
+    const misses = [0, 8, 16].map((offset) => this.wide(S.TLB_MISSES + offset))
+    return { instructions: this.instructionsRetired, tlbMisses: { read: misses[0]!, write: misses[1]!, execute: misses[2]! } }
+  }
+
+  private wide(offset: number): number {
+    return this.u32(offset) + this.u32(offset + 4) * HIGH
   }
 
   private u32(offset: number): number {

@@ -6,8 +6,9 @@ import { openChip } from '../chip-folder.js'
 import { describeEnding, exitCodeOf, exitCodes } from '../ending.js'
 import { CliError } from '../errors.js'
 import { formatRegisters } from '../../../host/hypervisor/index.js'
-import * as exitCodeNames from '../../../spec/svm/exit-codes.js'
-import type { Machine, MachineOptions, SevMode } from '../machine.js'
+import type { MachineOptions, SevMode } from '../machine.js'
+import { profilePeriodDefault, writeProfile } from '../observation/guest-profile.js'
+import { statisticsContent, statisticsLines } from '../observation/statistics.js'
 import { formatBytes, parseBytes, parseCount } from '../quantities.js'
 import { dramHash, runSession, type Session, type SessionResult } from '../session.js'
 import { Console } from '../terminal/console.js'
@@ -30,6 +31,9 @@ interface RunFlags {
   readonly chip?: string
   readonly ownerSession?: string
   readonly stats?: boolean
+  readonly profile?: string
+  readonly profileSymbols?: readonly string[]
+  readonly profilePeriod?: string
   readonly report?: string
 }
 
@@ -66,7 +70,13 @@ export function addRun(program: Command): void {
       '--owner-session <dir>',
       "launch with an owner's session and wait, measured, for his answer ('cbit secret'); needs --chip and --sev",
     )
-    .option('--stats', 'print instructions, time and the hash of DRAM on stderr at the end')
+    .option('--stats', 'print on stderr at the end where instructions and time went, and the hash of DRAM')
+    .option('--profile <file>', "where the guest's time went, by function, as text or (FILE.json) as JSON; - means stderr")
+    .option(
+      '--profile-symbols <file...>',
+      'names for the profile: a System.map or /proc/kallsyms, and ELF programs (FILE@0xBASE where loaded elsewhere than linked)',
+    )
+    .option('--profile-period <n>', `instructions from sample to sample (default: ${profilePeriodDefault})`)
     .option('--report <file>', 'write how the run ended to FILE as JSON')
     .addHelpText('after', examples)
     .action(run)
@@ -89,12 +99,13 @@ async function run(flags: RunFlags): Promise<void> {
   const owner = flags.ownerSession === undefined ? undefined : ownerSession(flags.ownerSession, sev, flags)
   const progress = new ProgressLine()
   const files = await bootFiles(flags, progress.show).finally(() => progress.done())
+  const { kernel, ...bootable } = files
   const console = new Console()
   // A run repeats exactly only if input comes at the same moments: all of it is there before power-on.
   if (seed !== undefined && !console.interactive) await console.readAll()
   if (console.interactive) console.note(`cbit: ${console.greeting()}`)
   const result = await runSession({
-    ...files,
+    ...bootable,
     sev,
     memoryBytes,
     seed,
@@ -104,10 +115,24 @@ async function run(flags: RunFlags): Promise<void> {
     testDevice: flags.testDevice,
     chip,
     owner,
+    observe: { times: flags.stats ?? false, profilePeriod: profilePeriod(flags) },
     onMeasured: (session) => announceMeasurement(session, flags.ownerSession!, console),
     console,
   })
   finish(result, flags)
+  if (flags.profile !== undefined) {
+    const options = { file: flags.profile, symbolFiles: flags.profileSymbols ?? [], seeded: seed !== undefined }
+    writeProfile(result.machine, kernel, options)
+  }
+}
+
+function profilePeriod({ profile, profilePeriod: text }: RunFlags): number | undefined {
+  if (profile === undefined) return undefined
+  const period = text === undefined ? profilePeriodDefault : parseCount(text, '--profile-period', 2 ** 31)
+  // More often than this, looking takes longer than running.
+  if (period < 1000)
+    throw new CliError('a sample every few instructions would sample the sampling', 'give --profile-period 1000 or more', exitCodes.usage)
+  return period
 }
 
 /** The host's part of a session: it never looks at the owner's keys. */
@@ -155,26 +180,15 @@ function finish(result: SessionResult, flags: RunFlags): void {
   process.exitCode = exitCodeOf(ending)
 }
 
-const exitsShownMax = 8
-
-/** The commonest exits: how often, and the name that the manual gives their code. */
-function exitCounts(machine: Machine): string {
-  const names = new Map(
-    Object.entries(exitCodeNames).flatMap(([name, code]) => (typeof code === 'number' ? [[code, name.replace('VMEXIT_', '')]] : [])),
-  )
-  const counts = [...machine.exits()].sort((a, b) => b[1] - a[1]).slice(0, exitsShownMax)
-  return counts.map(([code, count]) => `${names.get(code) ?? `0x${code.toString(16)}`} ${count}`).join(', ')
-}
-
 function statistics({ report, elapsedMs, machine }: SessionResult, dram: string): string {
   const perSecond = report.instructions / (elapsedMs / 1000) / 1e6
-  return [
-    `cbit: ${report.instructions} instructions in ${(elapsedMs / 1000).toFixed(2)} s (${perSecond.toFixed(1)} million per second)`,
-    `cbit: ${(report.guestTimeNs / 1e9).toFixed(3)} s passed in the guest`,
-    `cbit: exits: ${exitCounts(machine)}`,
-    `cbit: DRAM sha256 ${dram}`,
-    '',
-  ].join('\n')
+  const lines = [
+    `${report.instructions} instructions in ${(elapsedMs / 1000).toFixed(2)} s (${perSecond.toFixed(1)} million per second)`,
+    `${(report.guestTimeNs / 1e9).toFixed(3)} s passed in the guest`,
+    ...statisticsLines(machine.statistics()),
+    `DRAM sha256 ${dram}`,
+  ]
+  return lines.map((line) => `cbit: ${line}\n`).join('')
 }
 
 function writeReport(file: string, { ending, report, elapsedMs, machine }: SessionResult, dram: string): void {
@@ -189,6 +203,7 @@ function writeReport(file: string, { ending, report, elapsedMs, machine }: Sessi
     guestTimeNs: report.guestTimeNs,
     elapsedMs: Math.round(elapsedMs),
     dramSha256: dram,
+    statistics: statisticsContent(machine.statistics()),
   }
   try {
     writeFileSync(file, JSON.stringify(content, null, 2) + '\n')

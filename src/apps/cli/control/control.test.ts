@@ -35,7 +35,9 @@ function memoryOnly(): Machine & { stopped: boolean } {
     awaitsOwner: () => false,
     launchReport: () => undefined,
     admit: () => undefined,
-    exits: () => new Map(),
+    statistics: () => assert.fail('not in this test'),
+    profile: () => undefined,
+    syscallEntry: () => 0n,
     frozen: (look) => Promise.resolve(look()),
     instructions: () => 7,
     readDram(spa, length) {

@@ -2,7 +2,8 @@
 // The walks stand in walk.ts and walk-nested.ts, the invalidations in mmu-space.ts.
 
 import {
-  CR0, CR3, CR4, CTX, EFER, FAULT, LAST_FRAME, NESTED_PAGING, SPACE, TLB_ENTRIES, TLB_EXEC, TLB_EXEC_ENTRIES, TLB_READ, TLB_WRITE,
+  CR0, CR3, CR4, CTX, EFER, FAULT, LAST_FRAME, NESTED_PAGING, SPACE, TLB_ENTRIES, TLB_EXEC, TLB_EXEC_ENTRIES, TLB_MISSES,
+  TLB_READ, TLB_WRITE,
 } from '../state/layout'
 import { FAULT_NOT_CANONICAL } from '../state/system-layout'
 import { MMU_CODE_PAGES, MMU_GIANT_PAGES, MMU_LARGE_PAGES, MMU_PDPTE, MMU_USER_READ, MMU_USER_WRITE } from './svm-state'
@@ -35,6 +36,8 @@ const CR3_NO_FLUSH: u64 = (<u64>1) << 63
  * 0: a fault or a recorded #VMEXIT is pending. MMU_NO_MEMORY: no DRAM answers. Any call may change CTX.
  */
 export function mmu_fill(s: usize, la: u64, access: u32): usize {
+  const misses = s + TLB_MISSES + <usize>(access & ACCESS_KIND) * 8
+  store<u64>(misses, load<u64>(misses) + 1)
   mmu_sync(s)
   const held = retag(s, la, access)
   if (held) return held

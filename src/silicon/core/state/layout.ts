@@ -197,6 +197,8 @@ export const STEP_ARMED = 0x6cc
 /** u32: with EXIT_CODE, key and MODE of the block to be made. */
 export const CODE_KEY = 0x6d0
 export const CODE_MODE = 0x6d4
+/** u64 ×3: translations asked of the MMU because no TLB entry served: reads, writes, fetches. */
+export const TLB_MISSES = 0x6d8
 
 // ---- SSE
 /** u32 */
