@@ -1,3 +1,6 @@
+import * as V from '../../spec/svm/vmcb.js'
+import type { Vcpu } from './vcpu.js'
+
 /** How a VM's run ended, for programs and for people. */
 export type ExitReason = 'shutdown' | 'reset' | 'debug-exit' | 'triple-fault' | 'halted-for-ever' | 'stopped' | 'internal-error'
 
@@ -23,4 +26,22 @@ export function formatRegisters(report: RegisterReport): string {
   const lines: string[] = []
   for (let i = 0; i < cells.length; i += 4) lines.push(cells.slice(i, i + 4).join('  '))
   return lines.join('\n')
+}
+
+const REGISTER_NAMES = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15']
+const CONTROL: readonly [string, number][] = [
+  ['rip', V.VMCB_RIP],
+  ['rflags', V.VMCB_RFLAGS],
+  ['cr0', V.VMCB_CR0],
+  ['cr2', V.VMCB_CR2],
+  ['cr3', V.VMCB_CR3],
+  ['cr4', V.VMCB_CR4],
+  ['efer', V.VMCB_EFER],
+]
+
+export function registerReport(vcpu: Vcpu): RegisterReport {
+  return {
+    names: [...REGISTER_NAMES, ...CONTROL.map(([name]) => name)],
+    values: [...REGISTER_NAMES.map((_, i) => vcpu.registers.big(i)), ...CONTROL.map(([, offset]) => vcpu.vmcb.big(offset))],
+  }
 }
