@@ -1,5 +1,6 @@
 // Runs the test files of src/, tests/ and tools/ with node:test:
-//   node tools/run-tests.js [file, folder or part of a path …] [--test-… options of node]
+//   node tools/run-tests.js [--long] [file, folder or part of a path …] [--test-… options of node]
+// --long sets CBIT_LONG_TESTS=1: tests that have a long form take it. Its heading says what that is.
 // Builds the kernels first. Fails when a test fails or when no test ran.
 
 import { spawn, spawnSync } from 'node:child_process'
@@ -60,7 +61,8 @@ function countOf(output) {
 }
 
 async function main() {
-  const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'))
+  const options = process.argv.slice(2).filter((argument) => argument.startsWith('--') && argument !== '--long')
+  if (process.argv.includes('--long')) process.env['CBIT_LONG_TESTS'] = '1'
   const files = wantedFiles(process.argv.slice(2).filter((argument) => !argument.startsWith('--')))
   if (files.length === 0) throw new Error('no test files found')
   buildKernels()

@@ -4,6 +4,7 @@ import { makeLaunchSession, packageSecret } from '../../src/owner/index.js'
 import { isMalformed, parseSevCertificate, PlatformCertificatesLayout } from '../../src/spec/sev/certificates.js'
 import * as buffers from '../../src/spec/sev/command-buffers.js'
 import type { SevCommandName } from '../../src/spec/sev/command-ids.js'
+import { SevPolicy } from '../../src/spec/sev/policy.js'
 import { createPlatform, launchGuest, type Platform } from './firmware-platform.js'
 
 /** Platform and guest in each state, and for each command a buffer that is right in every respect but, perhaps, that state. */
@@ -42,23 +43,29 @@ export const counted = (): ((bytes: number) => Uint8Array) => {
   return (bytes) => Uint8Array.from({ length: bytes }, () => (next = (next * 73 + 41) & 0xff))
 }
 
-export function sceneIn(column: Column, options: Parameters<typeof createPlatform>[0] = {}): Scene {
-  const platform = createPlatform(options)
+/** Guests with SEV-ES have the ASIDs below 5, and the upper half of memory is for their world switches. */
+const withEncryptedState = { sevAsidMin: 5 }
+
+export function sceneIn(column: Column, options: Parameters<typeof createPlatform>[0] = {}, policy = 0): Scene {
+  const es = (policy & SevPolicy.ES) !== 0
+  const platform = createPlatform(es ? { ...withEncryptedState, ...options } : options)
   const scene = { platform, column, measure: new Uint8Array(32), packet: undefined, handle: 1 }
   const { driver, fuses } = platform
   if (column === 'UNINIT') return scene
-  driver.init()
+  driver.init(es ? buffers.TMR_BYTES : undefined)
   if (column === 'INIT') return scene
   if (column === 'LSECRET') {
-    const handle = launchGuest(platform, 1, 'LUPDATE')
+    const handle = launchGuest(platform, 1, 'LUPDATE', policy)
     return { ...scene, handle, measure: driver.launchMeasure(handle).measure }
   }
-  if (column !== 'RUPDATE') return { ...scene, handle: launchGuest(platform, 1, column) }
-  const sender = launchGuest(platform, 2, 'RUNNING')
+  if (column !== 'RUPDATE') return { ...scene, handle: launchGuest(platform, 1, column, policy) }
+  const sender = launchGuest(platform, 2, 'RUNNING', policy)
   const own = driver.ownership.pdhCertExport()
   const { session } = driver.transfer.sendStart(sender, own, { ask: fuses.certificates.ask!, ark: fuses.certificates.ark! })
-  const packet = driver.transfer.sendUpdateData(sender, at.other, PACKET_DATA_BYTES)
-  const handle = driver.transfer.receiveStart(0, own.pdh, session)
+  const packet = es
+    ? driver.transfer.sendUpdateVmsa(sender, at.other, buffers.VMSA_BYTES)
+    : driver.transfer.sendUpdateData(sender, at.other, PACKET_DATA_BYTES)
+  const handle = driver.transfer.receiveStart(policy, own.pdh, session)
   driver.activate(handle, 1)
   return { ...scene, handle, packet }
 }

@@ -1,23 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { indexOfBytes, toHex } from '../../src/lib/bytes.js'
-import { ecPublicPoint } from '../../src/lib/crypto.js'
-import { ecdsaSignDeterministic, scalarFrom } from '../../src/lib/ecdsa.js'
 import { word64 } from '../../src/lib/word64.js'
 import { seededEntropy, volatileFlash } from '../../src/board/index.js'
 import { type ChainFiles, type ChainVerdict, verifyChain } from '../../src/owner/index.js'
-import {
-  CertificateAlgo,
-  CertificateUsage,
-  ecdsaSignatureField,
-  encodeSevCertificate,
-  SEV_CERTIFICATE_SIGNED_BYTES,
-  withSignature,
-} from '../../src/spec/sev/certificates.js'
 import { InitBuffer, InitExBuffer, NV_BYTES, PdhCertExportBuffer, PekCsrBuffer } from '../../src/spec/sev/command-buffers.js'
 import { SevStatus, statusName } from '../../src/spec/sev/status.js'
 import { emulatedRoot, encodeFuses, foundVendor, fuseChip, parseFuses } from '../../src/vendor/index.js'
 import { createPlatform, launchGuest, needsKernel, type Platform, statusOf } from './firmware-platform.js'
+import { outsideOwner } from './outside-owner.js'
 
 const emulated = { ark: emulatedRoot().ark, name: 'emulated' }
 
@@ -27,17 +18,6 @@ function chainOf({ driver, fuses }: Platform): ChainFiles {
 }
 
 const failing = (verdict: ChainVerdict): string[] => verdict.checks.filter((check) => !check.ok).map((check) => check.link)
-
-/** An owner outside the platform: a key, its self-signed certificate, and its signature on a PEK. */
-function outsideOwner(seed: number) {
-  const d = scalarFrom('P-384', new Uint8Array(64).fill(seed))
-  const sign = (certificate: Uint8Array): Uint8Array => {
-    const { r, s } = ecdsaSignDeterministic('P-384', 'sha384', d, certificate.subarray(0, SEV_CERTIFICATE_SIGNED_BYTES))
-    return withSignature(certificate, 1, CertificateUsage.OCA, CertificateAlgo.ECDSA_SHA384, ecdsaSignatureField(r, s))
-  }
-  const publicKey = { kind: 'ec', curve: 'P-384', ...ecPublicPoint('P-384', d)! } as const
-  return { sign, certificate: sign(encodeSevCertificate({ apiMajor: 0, apiMinor: 0, usage: 'OCA', algo: 'ECDSA_SHA384', publicKey })) }
-}
 
 test('a new platform owns itself, and its whole chain holds under its vendor alone', needsKernel, () => {
   const p = createPlatform()

@@ -191,12 +191,11 @@ function admit(vm: Vm, packet: Packet | undefined): void {
 }
 
 async function frozen<T>(vm: Vm, look: () => T): Promise<T> {
-  vm.pause()
-  while (vm.state === 'running') await new Promise((resolve) => setImmediate(resolve))
+  const stands = vm.state === 'running' || vm.state === 'paused' ? await vm.paused() : false
   try {
     return look()
   } finally {
-    vm.resume()
+    if (stands) vm.resume()
   }
 }
 

@@ -8,7 +8,7 @@ import { FwCfg } from '../devices/fw-cfg.js'
 import { I8042 } from '../devices/i8042.js'
 import { Pit8254 } from '../devices/pit8254.js'
 import { Rtc } from '../devices/rtc.js'
-import type { Saved, Stateful } from '../devices/state.js'
+import { doesNotFit, type Saved, type Stateful } from '../devices/state.js'
 import { SystemControl } from '../devices/system-control.js'
 import { TestDevice } from '../devices/test-device.js'
 import { Scheduler } from '../devices/time.js'
@@ -140,6 +140,7 @@ function saveParts(parts: Record<string, Stateful>, scheduler: Scheduler): Saved
 }
 
 function restoreParts(parts: Record<string, Stateful>, scheduler: Scheduler, saved: Saved): void {
+  for (const name of Object.keys(saved)) if (name !== 'timers' && !Object.hasOwn(parts, name)) doesNotFit(name)
   for (const [name, part] of Object.entries(parts)) part.restore(saved[name], name)
   scheduler.restore(saved['timers'])
 }

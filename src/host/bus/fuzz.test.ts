@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { StateError, type Saved } from '../devices/state.js'
 import { boardUnderTest, type BoardUnderTest } from './board-under-test.js'
 import type { BlockBackend, MmioSize, PortSize } from './index.js'
 
@@ -230,6 +231,59 @@ test('a board restored from a save goes on as the first', () => {
     }),
     { numRuns: 150 },
   )
+})
+
+/** Numbers that no device ever saves. */
+const strange = fc.constantFrom(-1, 0.5, -0.5, 1e300, -1e300, 2 ** 32, 2 ** 53, -(2 ** 31), 1e-300, 7, 64, 255, 4096, 0xffff_ffff)
+
+/** Puts `value` at the `n`th place for a number or truth value in a state, counted through arrays as well. */
+function disturb(state: unknown, place: { n: number }, value: number): unknown {
+  if (typeof state === 'number') return place.n-- === 0 ? value : state
+  if (typeof state === 'boolean') return place.n-- === 0 ? !state : state
+  if (ArrayBuffer.isView(state)) {
+    const array = state as Uint8Array
+    if (place.n >= 0 && place.n < Math.min(array.length, 8)) array[place.n] = value
+    place.n -= Math.min(array.length, 8)
+  } else if (Array.isArray(state)) return state.map((item: unknown) => disturb(item, place, value))
+  else if (typeof state === 'object' && state !== null)
+    return Object.fromEntries(Object.entries(state).map(([key, item]) => [key, disturb(item, place, value)]))
+  return state
+}
+
+test('a board survives any saved state: it is refused, or the board goes on', () => {
+  let taken = 0
+  const disturbances = fc.array(fc.tuple(fc.integer({ min: 0, max: 600 }), strange), { minLength: 1, maxLength: 12 })
+  fc.assert(
+    fc.property(
+      fc.array(step, { maxLength: 40, size: 'max' }),
+      disturbances,
+      fc.array(step, { maxLength: 80, size: 'max' }),
+      (first, changes, then) => {
+        const one = bootedBoard()
+        for (const action of first) perform(one, action)
+        let saved: unknown = structuredClone(one.pc.save())
+        for (const [n, value] of changes) saved = disturb(saved, { n }, value)
+        const two = newBoard()
+        two.setTimeNs(one.timeNs())
+        two.ram.set(one.ram)
+        try {
+          two.pc.restore(saved as Saved)
+        } catch (error) {
+          if (!(error instanceof StateError)) throw error
+          return
+        }
+        taken++
+        for (const action of then) {
+          perform(two, action)
+          two.pc.advance()
+          assert.ok(two.pc.nextDeadlineNs() > two.timeNs(), 'what is due has fired')
+          for (const apic of two.pc.apics) assert.ok(apic.pendingVector() >= -1 && apic.pendingVector() <= 255)
+        }
+      },
+    ),
+    { numRuns: Number(process.env['RUNS'] ?? 400) },
+  )
+  assert.ok(taken > 20, `only ${taken} were taken`)
 })
 
 const descriptor = fc.record({

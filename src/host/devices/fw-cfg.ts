@@ -1,7 +1,7 @@
 /** QEMU's fw_cfg: read-only items by key, with a directory of named files, by data port or DMA. */
 import * as F from '../../spec/pc/fw-cfg.js'
 import type { GuestMemory } from './guest-memory.js'
-import { adoptState, copyState, type Stateful } from './state.js'
+import { adoptState, copyState, doesNotFit, within, type Stateful } from './state.js'
 
 /** Reading past an item's end gives zeros. A DMA request may ask for this many of them: else a guest could have 4 GiB of zeros copied by one OUT. */
 const PADDING_BYTES_MAX = 0x1_0000
@@ -84,7 +84,9 @@ export class FwCfg implements Stateful {
   }
 
   restore(value: unknown, where: string): void {
-    this.state = adoptState(this.state, value, where)
+    const state = adoptState(this.state, value, where)
+    if (!within(state.offset, 0, this.items.get(state.key)?.length ?? 0)) doesNotFit(where)
+    this.state = state
   }
 
   /** FWCfgDmaAccess: control u32, length u32, address u64, all big-endian. Done when this returns: control reads 0, or the error bit. */

@@ -11,7 +11,7 @@ import { addresses, x2LogicalId, type ApicMessage } from './apic-message.js'
 import type { Halves } from './halves.js'
 import { LOCAL_APIC_BASE, PCI_MMIO_BASE } from '../../spec/pc/memory-map.js'
 import { LocalApicTimer } from './local-apic-timer.js'
-import { adoptState, copyState } from './state.js'
+import { adoptState, copyState, doesNotFit, within } from './state.js'
 
 const LVT_TIMER = 0
 const LVT_LINT0 = 3
@@ -503,7 +503,15 @@ export class LocalApic {
 
   restore(value: unknown, where: string): void {
     const saved = (typeof value === 'object' && value !== null ? value : {}) as { registers?: unknown; timer?: unknown }
-    this.state = adoptState(this.state, saved.registers, where)
+    const state = adoptState(this.state, saved.registers, where)
+    if (
+      !within(state.tpr, 0, 0xff) ||
+      !within(state.sipi, -1, 0xff) ||
+      !within(state.page, PCI_MMIO_BASE, 0xffff_f000) ||
+      state.page & 0xfff
+    )
+      doesNotFit(where)
+    this.state = state
     this.timer.restore(saved.timer, `${where}.timer`)
   }
 }

@@ -1,6 +1,6 @@
 /** Intel 8259A interrupt controllers, the PC's pair (data sheet 231468; ELCR from 82371AB/ICH9). */
 import type { LegacyInterrupts } from './local-apic-connections.js'
-import { adoptState, copyState, type Stateful } from './state.js'
+import { adoptState, copyState, doesNotFit, within, type Stateful } from './state.js'
 import type { Wire } from './wire.js'
 
 /** Initialisation goes ICW1 → ICW2 → ICW3 → (ICW4) → ready; ICW1 starts it again from anywhere. */
@@ -245,6 +245,7 @@ export class PicPair implements LegacyInterrupts, Stateful {
 
   restore(value: unknown, where: string): void {
     const saved = adoptState({ master: this.master.state, slave: this.slave.state }, value, where)
+    for (const { first, base } of [saved.master, saved.slave]) if (!within(first, 0, 7) || !within(base, 0, 0xf8)) doesNotFit(where)
     this.master.state = saved.master
     this.slave.state = saved.slave
     this.settle()

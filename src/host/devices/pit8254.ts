@@ -2,7 +2,7 @@
  * Intel 8254 programmable interval timer (data sheet 231164). Channel 0 drives IRQ 0, channel 2 the speaker and, through
  * port 61h, every kernel's calibration loop. Counts are computed from guest time; nothing ticks but channel 0's interrupt.
  */
-import { adoptState, copyState, type Stateful } from './state.js'
+import { adoptState, copyState, doesNotFit, within, type Stateful } from './state.js'
 import { PERIOD_NS_MIN, nextTickNs, type Scheduler, type Timer } from './time.js'
 import type { Wire } from './wire.js'
 
@@ -122,7 +122,10 @@ export class Pit8254 implements Stateful {
   }
 
   restore(value: unknown, where: string): void {
-    this.channels = adoptState(this.channels, value, where)
+    const channels = adoptState(this.channels, value, where)
+    for (const { mode, access, count } of channels)
+      if (!within(mode, 0, 5) || !within(access, LOW, WORD) || !within(count, 1, 0x1_0000)) doesNotFit(where)
+    this.channels = channels
   }
 
   private control(value: number): void {

@@ -5,13 +5,16 @@
 import * as R from '../../spec/pc/cmos.js'
 import { CMOS_CENTURY } from '../../spec/pc/acpi-pm.js'
 import { civilTime, epochSeconds, type CivilTime } from './calendar.js'
-import { adoptState, copyState, type Stateful } from './state.js'
+import { adoptState, copyState, doesNotFit, within, type Stateful } from './state.js'
 import { nextTickNs, type Scheduler, type Timer } from './time.js'
 import type { Wire } from './wire.js'
 
 const SECOND_NS = 1e9
 /** UIP rises 244 µs before the update. */
 const UPDATE_WARNING_NS = 244_000
+
+/** No date that the registers can show is further from 1970. */
+const SECONDS_MAX = 2 ** 40
 
 const initialState = () => ({
   index: 0,
@@ -106,8 +109,10 @@ export class Rtc implements Stateful {
   }
 
   restore(value: unknown, where: string): void {
-    this.state = adoptState(this.state, value, where)
-    this.state.index &= 0x7f
+    const state = adoptState(this.state, value, where)
+    if (!within(state.index, 0, 0x7f) || !within(Math.abs(state.offsetSeconds), 0, SECONDS_MAX) || !within(state.offsetNs, 0, SECOND_NS))
+      doesNotFit(where)
+    this.state = state
   }
 
   private isTime(index: number): boolean {

@@ -1,7 +1,8 @@
 /**
  * Saving and restoring the `// state` group of a device. A state is plain data of a fixed shape: numbers, booleans,
  * strings, typed arrays, arrays and records of those. Its initial value is its own description: a saved state fits
- * where it has the same shape, so a snapshot from elsewhere can neither add a field nor grow an array.
+ * where it has the same shape, so a snapshot from elsewhere can neither add a field nor grow an array. Numbers are whole, but for times, whose
+ * fields are called …Ns. What else a device takes for granted of its numbers, its `restore` checks.
  */
 
 /** What a whole board saves: one entry a device. Can be structured-cloned. */
@@ -9,8 +10,21 @@ export type Saved = { readonly [part: string]: unknown }
 
 export interface Stateful {
   save(): unknown
-  /** Throws an Error that begins with `where` if `value` does not fit; then the device is as before. */
+  /** Throws a StateError that begins with `where` if `value` does not fit; then the device is as before. */
   restore(value: unknown, where: string): void
+}
+
+/** Saved state that somebody has damaged, or that was made on another machine. */
+export class StateError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'StateError'
+  }
+}
+
+/** For a device that finds values in its state which it never has. */
+export function doesNotFit(where: string): never {
+  throw new StateError(`${where}: the saved state does not fit this machine`)
 }
 
 type Bytes = Uint8Array | Uint16Array | Uint32Array | Float64Array
@@ -28,6 +42,19 @@ export function copyState<T>(value: T): T {
   return value
 }
 
+/** Beyond these even sums and products of a few numbers would not be finite, or times no longer exact. */
+const NUMBER_MAX = 2 ** 64
+const TIME_MAX = 2 ** 53
+
+function isSound(value: number, where: string): boolean {
+  return where.endsWith('Ns') ? Math.abs(value) <= TIME_MAX : Number.isInteger(value) && Math.abs(value) <= NUMBER_MAX
+}
+
+/** For checks of numbers that index something. */
+export function within(value: number, first: number, last: number): boolean {
+  return value >= first && value <= last
+}
+
 /** A copy of `value` in the shape of `template`. */
 export function adoptState<T>(template: T, value: unknown, where: string): T {
   if (isTyped(template)) {
@@ -43,8 +70,8 @@ export function adoptState<T>(template: T, value: unknown, where: string): T {
         Object.entries(template).map(([key, item]) => [key, adoptState<unknown>(item, given[key], `${where}.${key}`)]),
       ) as T
     }
-  } else if (typeof value === typeof template && !Number.isNaN(value)) {
+  } else if (typeof value === 'number' ? typeof template === 'number' && isSound(value, where) : typeof value === typeof template) {
     return value as T
   }
-  throw new Error(`${where}: the saved state does not fit this machine`)
+  return doesNotFit(where)
 }

@@ -3,6 +3,8 @@
  * next deadline, a host may be late), so whoever repeats must re-arm from the present and count missed ticks as one.
  */
 
+import { doesNotFit } from './state.js'
+
 /** Guest time in nanoseconds, monotonic, from 0. Nothing else tells a device the time. */
 export interface TimeSource {
   nowNs(): number
@@ -104,7 +106,7 @@ export class Scheduler implements TimeSource {
     const saved = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
     for (const entry of this.entries) {
       const deadline = Object.hasOwn(saved, entry.name) ? saved[entry.name] : Infinity
-      if (typeof deadline !== 'number' || Number.isNaN(deadline)) throw new Error(`saved timer ${entry.name} is not a time`)
+      if (typeof deadline !== 'number' || Number.isNaN(deadline)) doesNotFit(`timers.${entry.name}`)
       entry.deadlineNs = deadline
     }
     this.stale = true

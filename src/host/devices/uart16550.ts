@@ -3,7 +3,7 @@
  * always. The far end is a terminal with hardware flow control: it sends only while the guest shows RTS (or has enabled receive
  * interrupts), so that nothing typed or piped in while the guest boots is lost in a driver's FIFO reset.
  */
-import { adoptState, copyState, type Stateful } from './state.js'
+import { adoptState, copyState, doesNotFit, within, type Stateful } from './state.js'
 import type { Wire } from './wire.js'
 
 const FIFO_BYTES = 16
@@ -138,8 +138,13 @@ export class Uart16550 implements Stateful {
 
   restore(value: unknown, where: string): void {
     const state = adoptState(this.state, value, where)
-    if (state.fifoCount > FIFO_BYTES || state.queueCount > UART_INPUT_BYTES_MAX)
-      throw new Error(`${where}: the saved state does not fit this machine`)
+    const { fifoCount, queueFirst, queueCount } = state
+    if (
+      !within(fifoCount, 0, FIFO_BYTES) ||
+      !within(queueFirst, 0, UART_INPUT_BYTES_MAX - 1) ||
+      !within(queueCount, 0, UART_INPUT_BYTES_MAX)
+    )
+      doesNotFit(where)
     this.state = state
   }
 

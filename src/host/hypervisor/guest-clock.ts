@@ -1,5 +1,9 @@
 import type { HostCore } from '../../silicon/doors/host.js'
+import { adoptState, doesNotFit } from '../devices/state.js'
 import { MSR_TSC } from './msr-numbers.js'
+
+/** 26 days at 2 GHz. Beyond 2^53 ticks would no longer be exact. */
+const TICKS_MAX = 2 ** 52
 
 /**
  * Guest time. One line: the guest's TSC, which is the core's TSC (counted from instructions in virtual time, from the board's clock in
@@ -57,6 +61,19 @@ export class GuestClock {
   /** A machine that stood still (paused) goes on where it was. */
   resumeAt(ticks: number): void {
     this.#base += ticks - this.ticks()
+  }
+
+  save(): unknown {
+    return { ticks: this.ticks(), adjustLo: this.#adjustLo, adjustHi: this.#adjustHi }
+  }
+
+  /** Guest time goes on where it was saved, whatever has passed outside. */
+  restore(value: unknown, where: string): void {
+    const { ticks, adjustLo, adjustHi } = adoptState({ ticks: 0, adjustLo: 0, adjustHi: 0 }, value, where)
+    if (!Number.isInteger(ticks) || ticks < 0 || ticks > TICKS_MAX) doesNotFit(where)
+    this.resumeAt(ticks)
+    this.#adjustLo = adjustLo >>> 0
+    this.#adjustHi = adjustHi >>> 0
   }
 
   /** VMCB TSC_OFFSET as two halves: [lo, hi]. */

@@ -1,8 +1,9 @@
 import { ECAM_BASE, ECAM_BYTES, LOW_RAM_END_MAX } from '../../spec/pc/memory-map.js'
 import { MEMORY_ACPI, MEMORY_RAM, MEMORY_RESERVED, type MemoryRange } from './boot-image.js'
+import { HostResourceError, LARGE_PAGE_BYTES } from './physical-memory.js'
 
-export const MEMORY_BYTES_MIN = 64 * 0x100000
-export const MEMORY_BYTES_MAX = LOW_RAM_END_MAX
+const MEMORY_BYTES_MIN = 64 * 0x100000
+const MEMORY_BYTES_MAX = LOW_RAM_END_MAX
 const MIB = 0x100000
 /** Room for the ACPI tables at the top of RAM. Linux maps ranges of the ACPI type encrypted under SEV, reserved ranges not always. */
 export const ACPI_AREA_BYTES = 0x10000
@@ -34,4 +35,12 @@ export function memoryMap(memoryBytes: number): MemoryRange[] {
     { base: secretAreaBase(memoryBytes), bytes: SECRET_AREA_BYTES, type: MEMORY_RESERVED },
     { base: ECAM_BASE, bytes: ECAM_BYTES, type: MEMORY_RESERVED },
   ]
+}
+
+export function checkMemoryBytes(bytes: number): void {
+  if (!Number.isInteger(bytes) || bytes < MEMORY_BYTES_MIN || bytes > MEMORY_BYTES_MAX || bytes % LARGE_PAGE_BYTES !== 0) {
+    throw new HostResourceError(
+      `a VM has ${MEMORY_BYTES_MIN / MIB} to ${MEMORY_BYTES_MAX / MIB} MiB of memory in steps of 2 MiB, not ${bytes / MIB} MiB`,
+    )
+  }
 }

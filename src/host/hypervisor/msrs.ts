@@ -1,6 +1,7 @@
 import { CR0_PG, EFER_AIBRSE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, EFER_SVME } from '../../spec/x86/control-registers.js'
 import { LOW_RAM_END_MAX } from '../../spec/pc/memory-map.js'
 import { VMCB_CR0, VMCB_EFER } from '../../spec/svm/vmcb.js'
+import { adoptState } from '../devices/state.js'
 import * as M from './msr-numbers.js'
 import type { Vmcb } from './vmcb.js'
 
@@ -73,6 +74,16 @@ export class GuestMsrs {
     this.#memoryBytes = memoryBytes
     this.#patchLevel = patchLevel
     this.#resetMtrrs()
+  }
+
+  save(): unknown {
+    return { mtrrs: Uint32Array.from([...this.#mtrrs.values()].flat()), hwcr: this.#hwcr }
+  }
+
+  restore(value: unknown, where: string): void {
+    const { mtrrs, hwcr } = adoptState({ mtrrs: new Uint32Array(2 * this.#mtrrs.size), hwcr: 0 }, value, where)
+    ;[...this.#mtrrs.keys()].forEach((msr, i) => this.#mtrrs.set(msr, [mtrrs[2 * i]!, mtrrs[2 * i + 1]!]))
+    this.#hwcr = (hwcr | M.HWCR_TSC_FREQ_SEL) >>> 0
   }
 
   /** As firmware leaves them: write-back, but for the video hole and what lies above RAM's place below 4 GiB. */

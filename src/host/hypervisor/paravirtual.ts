@@ -1,6 +1,8 @@
 import type { GuestClock } from './guest-clock.js'
 import type { VmMemory } from './guest-memory-access.js'
+import { adoptState, doesNotFit } from '../devices/state.js'
 import * as M from './msr-numbers.js'
+import { SharedPages } from './shared-pages.js'
 
 /*
  * The KVM paravirtual interface (Linux Documentation/virt/kvm/x86/{msr,hypercalls}.rst): a clock in a page that the guest shares, and
@@ -18,6 +20,18 @@ const WALL_CLOCK_BYTES = 12
 const TSC_STABLE = 1
 const PAGE_BYTES = 0x1000
 
+/** As far as a JavaScript date goes. */
+const WALL_MS_MAX = 8.64e15
+
+interface SavedParavirtual {
+  readonly systemTime: Uint32Array
+  readonly wallClock: Uint32Array
+  readonly migrationControl: number
+  readonly version: number
+  readonly wallMsAtStart: number
+  readonly shared: Uint8Array
+}
+
 export interface HypercallArguments {
   readonly number: number
   readonly a0: number
@@ -28,7 +42,6 @@ export interface HypercallArguments {
 export class Paravirtual {
   // configuration
   readonly #sev: boolean
-  readonly #wallMsAtStart: number
   // connections
   readonly #memory: VmMemory
   readonly #clock: GuestClock
@@ -39,19 +52,44 @@ export class Paravirtual {
   #wallClockHi = 0
   #migrationControl = 0
   #version = 0
-  /** One byte a page, 1 = the guest has declared it shared. Undefined until the guest declares anything. */
-  #shared: Uint8Array | undefined
+  #wallMsAtStart: number
+  /** What the guest has said of its pages. It may lie, to its own harm alone. */
+  readonly sharedPages: SharedPages
 
   constructor(memory: VmMemory, clock: GuestClock, sev: boolean, wallMsAtStart: number) {
     this.#memory = memory
     this.#clock = clock
     this.#sev = sev
     this.#wallMsAtStart = wallMsAtStart
+    this.sharedPages = new SharedPages(memory.bytes / PAGE_BYTES)
   }
 
-  /** What the guest has told of its pages (1 = shared), a hint for pictures and migration. The guest may lie. */
-  get declaredShared(): Uint8Array | undefined {
-    return this.#shared
+  /** The guest has said that `sharedPages` is all there is to say (MSR_KVM_MIGRATION_CONTROL bit 0): its memory can be moved. */
+  get migrationReady(): boolean {
+    return (this.#migrationControl & 1) !== 0
+  }
+
+  save(): unknown {
+    return {
+      systemTime: Uint32Array.of(this.#systemTimeLo, this.#systemTimeHi),
+      wallClock: Uint32Array.of(this.#wallClockLo, this.#wallClockHi),
+      migrationControl: this.#migrationControl,
+      version: this.#version,
+      wallMsAtStart: this.#wallMsAtStart,
+      shared: this.sharedPages.save(),
+    }
+  }
+
+  /** The guest's clock page needs no writing: the time stamp counter goes on where the page says. */
+  restore(value: unknown, where: string): void {
+    const state = adoptState(this.save() as SavedParavirtual, value, where)
+    if (Math.abs(state.wallMsAtStart) > WALL_MS_MAX) doesNotFit(where)
+    ;[this.#systemTimeLo, this.#systemTimeHi] = state.systemTime as unknown as [number, number]
+    ;[this.#wallClockLo, this.#wallClockHi] = state.wallClock as unknown as [number, number]
+    this.#migrationControl = state.migrationControl & 1
+    this.#version = state.version >>> 0
+    this.#wallMsAtStart = state.wallMsAtStart
+    this.sharedPages.restore(state.shared, `${where}.shared`)
   }
 
   readMsr(msr: number): [number, number] | undefined {
@@ -130,11 +168,9 @@ export class Paravirtual {
   }
 
   #mapGpaRange(gpa: number, pages: number, attributes: number): number {
-    const ramPages = this.#memory.bytes / PAGE_BYTES
     const first = gpa / PAGE_BYTES
-    if (!Number.isInteger(first) || pages === 0 || first + pages > ramPages) return EINVAL
-    this.#shared ??= new Uint8Array(ramPages)
-    this.#shared.fill((attributes & MAP_ENCRYPTED) !== 0 ? 0 : 1, first, first + pages)
+    if (!Number.isInteger(first) || pages === 0 || first + pages > this.sharedPages.pages) return EINVAL
+    this.sharedPages.mark(first, pages, (attributes & MAP_ENCRYPTED) === 0)
     return 0
   }
 }

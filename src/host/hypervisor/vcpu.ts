@@ -1,20 +1,22 @@
-import type { HostCore, HostPort } from '../../silicon/doors/host.js'
+import type { Halves, HostCore, HostPort } from '../../silicon/doors/host.js'
 import type { Pc } from '../bus/index.js'
 import { CR4_OSXSAVE, CR4_PKE } from '../../spec/x86/control-registers.js'
 import { FLAG_IF, FLAG_TF } from '../../spec/x86/flags.js'
 import * as V from '../../spec/svm/vmcb.js'
 import * as X from '../../spec/svm/exit-codes.js'
+import { adoptState, copyState, doesNotFit } from '../devices/state.js'
 import type { CpuidView } from './cpuid.js'
 import { setIntercept } from './entry-state.js'
 import type { ExitReason } from './exit-report.js'
 import type { GuestClock } from './guest-clock.js'
 import type { VmMemory } from './guest-memory-access.js'
-import { GuestRegisters } from './guest-registers.js'
+import { GuestRegisters, RAX, RSP } from './guest-registers.js'
 import { translate } from './guest-walk.js'
 import { MSR_TSC_AUX } from './msr-numbers.js'
 import { GuestMsrs, type MsrValue } from './msrs.js'
 import type { Paravirtual } from './paravirtual.js'
 import { Vmcb } from './vmcb.js'
+import { checkXsaveArea, initialXsaveArea, XSAVE_BYTES } from './xsave-area.js'
 
 /** The machine around a vCPU. */
 export interface VcpuBoard {
@@ -35,15 +37,36 @@ export interface VcpuEnd {
   readonly explanation: string
 }
 
+/** What of a vCPU is saved: `host/devices/state.ts` says what such a value may be. */
+export interface VcpuState {
+  /** The VMCB's state save area, from its first byte on (APM vol. 2, table B-2). */
+  readonly saveArea: Uint8Array
+  readonly shadow: boolean
+  readonly gprs: Uint32Array
+  readonly xsave: Uint8Array
+  readonly xcr0: Uint32Array
+  /** DR0 to DR3. */
+  readonly drs: Uint32Array
+  readonly tscAux: Uint32Array
+  readonly msrs: unknown
+  readonly halted: boolean
+  readonly event: { readonly pending: boolean; readonly lo: number; readonly error: number }
+  readonly nmiMasked: boolean
+  /** -1 where no IRET is waited for. */
+  readonly iretAt: number
+  readonly instructions: number
+  readonly exitCounts: Uint32Array
+}
+
 /** XSAVE area and VMCB of a vCPU, in host memory. */
 export interface VcpuFrames {
   readonly vmcb: number
   readonly xsave: number
 }
 
-export const XSAVE_BYTES = 0x1000
-const XSAVE_MXCSR = 24
-const MXCSR_RESET = 0x1f80
+const BREAKPOINTS = 4
+/** The save area of a VMCB as far as anything of it is defined. */
+const SAVE_BYTES = 0x300
 const EXIT_COUNTERS = 0x480
 const VECTOR_DB = 1
 const VECTOR_NMI = 2
@@ -72,7 +95,9 @@ export class Vcpu {
   instructions = 0
   readonly exitCounts = new Uint32Array(EXIT_COUNTERS)
   readonly #savedGprs = new Uint32Array(32)
-  #savedTscAux: { lo: number; hi: number } = { lo: 0, hi: 0 }
+  #savedTscAux: Halves = { lo: 0, hi: 0 }
+  #savedXcr0: Halves = { lo: 1, hi: 0 }
+  #savedDrs: Halves[] = Array.from({ length: BREAKPOINTS }, () => ({ lo: 0, hi: 0 }))
   /** EVENTINJ for the next entry. */
   #event: { lo: number; error: number } | undefined
   #nmiMasked = false
@@ -123,6 +148,8 @@ export class Vcpu {
     this.core.gprs.set(this.#savedGprs)
     this.loadSegments()
     this.core.xrstor(this.#xsaveSpa)
+    this.core.xsetbv(this.#savedXcr0)
+    this.#savedDrs.forEach((value, n) => this.core.writeDr(n, value))
     this.core.wrmsr(MSR_TSC_AUX, this.#savedTscAux)
   }
 
@@ -139,7 +166,65 @@ export class Vcpu {
     this.core.vmsave(this.vmcb.spa)
     this.vmcb.fetch()
     this.core.xsave(this.#xsaveSpa)
+    this.#savedXcr0 = this.core.xgetbv()
+    this.#savedDrs = this.#savedDrs.map((_, n) => this.core.readDr(n))
     this.#savedTscAux = this.core.rdmsr(MSR_TSC_AUX)
+  }
+
+  // ---- saved and restored ----------------------------------------------------------------------------------------
+
+  /** Between two runs, while it has its core. Of the VMCB's control area nothing is kept but the shadow: all else follows. */
+  save(): VcpuState {
+    this.saveFromCore()
+    return this.#state()
+  }
+
+  #state(): VcpuState {
+    const wide = (values: readonly Halves[]) => Uint32Array.from(values.flatMap(({ lo, hi }) => [lo, hi]))
+    const gprs = this.#savedGprs.slice()
+    // RAX and RSP stand in the save area; what the core holds there is the host's.
+    for (const register of [RAX, RSP]) gprs.fill(0, 2 * register, 2 * register + 2)
+    return copyState({
+      saveArea: this.#host.read(this.vmcb.spa + V.VMCB_SAVE, SAVE_BYTES),
+      shadow: (this.vmcb.u32(V.VMCB_INTERRUPT_SHADOW) & V.GUEST_INTERRUPT_SHADOW) !== 0,
+      gprs,
+      xsave: this.#host.read(this.#xsaveSpa, XSAVE_BYTES),
+      xcr0: wide([this.#savedXcr0]),
+      drs: wide(this.#savedDrs),
+      tscAux: wide([this.#savedTscAux]),
+      msrs: this.msrs.save(),
+      halted: this.halted,
+      event: { pending: this.#event !== undefined, lo: this.#event?.lo ?? 0, error: this.#event?.error ?? 0 },
+      nmiMasked: this.#nmiMasked,
+      iretAt: this.#iretAt ?? -1,
+      instructions: this.instructions,
+      exitCounts: this.exitCounts,
+    })
+  }
+
+  /** Takes what `save` gave, on a vCPU that does not have its core. Throws StateError. */
+  restore(value: unknown, where: string): void {
+    const state = adoptState(this.#state(), value, where)
+    checkVcpuState(state, this.core, where)
+
+    this.vmcb.setBytes(V.VMCB_SAVE, state.saveArea)
+    this.vmcb.set64(V.VMCB_INTERRUPT_SHADOW, state.shadow ? V.GUEST_INTERRUPT_SHADOW : 0, 0)
+    this.vmcb.store()
+    this.#savedGprs.set(state.gprs)
+    this.#host.write(this.#xsaveSpa, state.xsave)
+    const wide = (words: Uint32Array, n: number): Halves => ({ lo: words[2 * n]!, hi: words[2 * n + 1]! })
+    this.#savedXcr0 = wide(state.xcr0, 0)
+    this.#savedDrs = this.#savedDrs.map((_, n) => wide(state.drs, n))
+    this.#savedTscAux = wide(state.tscAux, 0)
+    this.msrs.restore(state.msrs, `${where}.msrs`)
+    this.halted = state.halted
+    this.#event = state.event.pending ? { lo: state.event.lo >>> 0, error: state.event.error >>> 0 } : undefined
+    this.#nmiMasked = state.nmiMasked
+    this.#iretAt = state.iretAt < 0 ? undefined : state.iretAt
+    setIntercept(this.vmcb, X.VMEXIT_IRET, state.nmiMasked && state.iretAt < 0)
+    this.instructions = state.instructions
+    this.exitCounts.set(state.exitCounts)
+    this.#flushTlb = true
   }
 
   // ---- entry and exit --------------------------------------------------------------------------------------------
@@ -349,9 +434,18 @@ export class Vcpu {
   }
 }
 
-/** XSTATE_BV zero: all components in their initial state; MXCSR is always read from the area (APM vol. 4, section XRSTOR). */
-function initialXsaveArea(): Uint8Array {
-  const area = new Uint8Array(XSAVE_BYTES)
-  new DataView(area.buffer).setUint32(XSAVE_MXCSR, MXCSR_RESET, true)
-  return area
+/** What VMRUN would not notice and no guest can bring about. The rest of a wrong state ends in VMEXIT_INVALID, which ends the VM. */
+function checkVcpuState(state: VcpuState, core: HostCore, where: string): void {
+  const supported = core.cpuid(0xd, 0)
+  const known = (lo: number, hi: number): boolean => (lo & ~supported.eax) === 0 && (hi & ~supported.edx) === 0
+  const [xcr0Lo, xcr0Hi] = state.xcr0 as unknown as [number, number]
+  const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
+  const fits =
+    (xcr0Lo & 1) === 1 &&
+    known(xcr0Lo, xcr0Hi) &&
+    checkXsaveArea(state.xsave, known) &&
+    state.saveArea[V.VMCB_CPL - V.VMCB_SAVE]! <= 3 &&
+    isCount(state.instructions) &&
+    (state.iretAt === -1 || isCount(state.iretAt))
+  if (!fits) doesNotFit(where)
 }

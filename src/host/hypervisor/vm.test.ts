@@ -7,7 +7,8 @@ import type { GuestImage } from './boot-image.js'
 import type { HostClock } from './host-loop.js'
 import { HostMachine } from './host-machine.js'
 import { nodeHostLoop } from './node-host-loop.js'
-import { createVm, type VmOptions } from './vm.js'
+import { createVm } from './vm.js'
+import type { VmOptions } from './vm-options.js'
 
 const MIB = 0x100000
 
@@ -22,6 +23,8 @@ class FakeChip implements HostPort, HostCore {
   readonly apicId = 0
   readonly gprs = new Uint32Array(32)
   readonly msrs = new Map<number, Halves>()
+  readonly drs: Halves[] = [0, 0, 0, 0].map(() => ({ lo: 0, hi: 0 }))
+  xcr0: Halves = { lo: 1, hi: 0 }
   instructionsRetired = 1000
   steps: Step[] = []
   entries = 0
@@ -73,6 +76,18 @@ class FakeChip implements HostPort, HostCore {
   invlpga(): void {}
   xsave(): void {}
   xrstor(): void {}
+  readDr(n: number): Halves {
+    return this.drs[n]!
+  }
+  writeDr(n: number, value: Halves): void {
+    this.drs[n] = value
+  }
+  xgetbv(): Halves {
+    return this.xcr0
+  }
+  xsetbv(value: Halves): void {
+    this.xcr0 = value
+  }
   wbinvd(): void {}
 }
 

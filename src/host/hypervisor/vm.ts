@@ -1,61 +1,28 @@
-import { createPc, type Pc, type PcOptions } from '../bus/index.js'
-import type { OwnerSession, Packet } from '../sev-driver/index.js'
-import * as V from '../../spec/svm/vmcb.js'
-import type { EntryState, GuestImage, LaunchRegion } from './boot-image.js'
+import { assert } from '../../lib/assert.js'
+import type { Pc } from '../bus/index.js'
+import type { Packet } from '../sev-driver/index.js'
+import type { EntryState, LaunchRegion } from './boot-image.js'
 import { writeControls, writeEntryState } from './entry-state.js'
 import { registerReport, type ExitReason, type ExitReport, type RegisterReport } from './exit-report.js'
-import type { ExitTimes } from './exit-times.js'
 import { handleExit } from './exits.js'
 import { GuestClock } from './guest-clock.js'
-import type { GuestSampler } from './guest-sampler.js'
 import { VIDEO_HOLE_BASE, VIDEO_HOLE_END, VmMemory } from './guest-memory-access.js'
-import type { HostClock, HostLoop, Sleep } from './host-loop.js'
+import type { Sleep } from './host-loop.js'
 import type { HostMachine } from './host-machine.js'
 import { launchMeasured, planLaunch, writeRegions, type Measurement } from './launch.js'
 import { Lifecycle, type VmState } from './lifecycle.js'
-import { MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, secretAreaBase } from './memory-map.js'
+import { checkMemoryBytes, secretAreaBase } from './memory-map.js'
 import { MSR_UCODE_LEVEL } from './msr-numbers.js'
 import { NestedTables } from './nested-tables.js'
 import { Paravirtual } from './paravirtual.js'
-import { HostResourceError, LARGE_PAGE_BYTES, PAGE_BYTES } from './physical-memory.js'
-import { Vcpu, XSAVE_BYTES } from './vcpu.js'
-
-export interface VmOptions {
-  readonly memoryBytes: number
-  readonly sev: 'none' | 'sev'
-  /** SEV guest policy (55766, "Guest policy"). */
-  readonly policy?: number
-  /** What the guest's owner has made for this platform (55766 section 6.2). */
-  readonly ownerSession?: OwnerSession
-  /** The launch stops after LAUNCH_MEASURE until `admit`, so that the owner may judge the measurement and give a secret. */
-  readonly awaitsOwner?: boolean
-  readonly image: GuestImage
-  /** `virtual`: time follows the count of instructions and leaps over idle times; a run repeats exactly. `real`: it follows the board's clock. */
-  readonly time: 'virtual' | 'real'
-  readonly clock: HostClock
-  readonly loop: HostLoop
-  readonly onSerialOutput: (byte: number) => void
-  readonly debugOutput?: (byte: number) => void
-  readonly virtio?: PcOptions['virtio']
-  /** QEMU's pc-testdev, for bare-metal test kernels. */
-  readonly testDevice?: boolean
-  readonly fwCfgFiles?: PcOptions['fwCfgFiles']
-  /** Rate of the guest's TSC; must be the rate of the chip's. */
-  readonly tscKHz?: number
-  /** What the chip adds to its TSC for each instruction in virtual time. */
-  readonly tscTicksPerInstruction?: number
-  /** Which of the chip's cores runs this VM. */
-  readonly coreIndex?: number
-  /** Watches the run for somebody who wants to know where time goes. */
-  readonly observers?: { readonly times?: ExitTimes; readonly sampler?: GuestSampler }
-}
-
-export interface VmStatistics {
-  readonly instructions: number
-  readonly guestTimeNs: number
-  /** By exit code. */
-  readonly exits: ReadonlyMap<number, number>
-}
+import { PAGE_BYTES } from './physical-memory.js'
+import { SerialFeed } from './serial-feed.js'
+import { restoreParts, saveParts, type VmParts } from './state/vm-parts.js'
+import { Vcpu } from './vcpu.js'
+import { createBoard, type BoardEvents } from './vm-board.js'
+import * as V from '../../spec/svm/vmcb.js'
+import type { TransferSession, VmOptions, VmStatistics } from './vm-options.js'
+import { XSAVE_BYTES } from './xsave-area.js'
 
 const TSC_KHZ = 2_000_000
 const TICKS_PER_INSTRUCTION = 2
@@ -81,29 +48,32 @@ export class Vm {
   /** What was laid into memory, in measured order. */
   readonly launchRegions: readonly LaunchRegion[]
   readonly asid: number
-  readonly #entry: EntryState
+  readonly #entry: EntryState | undefined
   readonly #frames: { vmcb: number; xsave: number }
   // state
   readonly #lifecycle = new Lifecycle()
   #handle: number | undefined
   #measurement: Measurement | undefined
   #debugExitValue: number | undefined
-  #serialQueue: Uint8Array[] = []
-  #serialEnded = false
-  #pauseWanted = false
+  readonly #serial = new SerialFeed(() => this.pc.serial)
+  /** Who has asked for a pause and not yet for its end. */
+  #pauses = 0
+  #pauseWaiters: (() => void)[] = []
+  #pausedAtTicks = 0
   #sleep: Sleep | undefined
+  #arriving = false
   #released = false
 
   /** Plans and allocates; throws `HostResourceError` or the image's own error where that cannot be. */
   constructor(machine: HostMachine, options: VmOptions) {
-    checkMemory(options.memoryBytes)
+    checkMemoryBytes(options.memoryBytes)
     this.machine = machine
     this.options = options
     const sev = options.sev === 'sev'
     if (sev) machine.readySev()
-    const plan = planLaunch(options.image, options.memoryBytes, sev ? machine.cBit : undefined, 1)
-    this.launchRegions = plan.regions
-    this.#entry = plan.entry
+    const plan = options.image && planLaunch(options.image, options.memoryBytes, sev ? machine.cBit : undefined, 1)
+    this.launchRegions = plan?.regions ?? []
+    this.#entry = plan?.entry
 
     const core = machine.core(options.coreIndex ?? 0)
     this.clock = new GuestClock(
@@ -119,7 +89,7 @@ export class Vm {
     this.nestedTables.mapRange(VIDEO_HOLE_END, this.memory.base + VIDEO_HOLE_END, options.memoryBytes - VIDEO_HOLE_END)
     const wallMsAtStart = options.clock.wallMs()
     this.paravirtual = new Paravirtual(this.memory, this.clock, sev, wallMsAtStart)
-    this.pc = this.#createBoard(wallMsAtStart)
+    this.pc = createBoard(options, this.memory, this.clock, wallMsAtStart, this.#boardEvents())
     this.pc.apics[0]!.enterVirtualWireMode()
     this.#frames = {
       vmcb: machine.memory.allocate(PAGE_BYTES, PAGE_BYTES, 'a VMCB'),
@@ -154,31 +124,13 @@ export class Vm {
     }
   }
 
-  #createBoard(wallMsAtStart: number): Pc {
-    const { options } = this
-    return createPc({
-      time: this.clock,
-      wallMsAtStart,
-      vcpus: 1,
-      ramBytes: options.memoryBytes,
-      memory: this.memory,
-      tscKHz: this.clock.tscKHz,
-      events: {
-        shutdown: () => this.#end('shutdown', 'the guest powered off'),
-        reset: (cause) => this.#end('reset', `the guest asked for a reset (${cause})`),
-        debugExit: (value) => {
-          this.#debugExitValue = value
-          this.#end('debug-exit', `the guest wrote ${value} to the debug exit port`)
-        },
-        wake: () => this.#sleep?.wake(),
-      },
-      serialOutput: options.onSerialOutput,
-      serialInputSpace: () => this.#feedSerial(),
-      ...(options.debugOutput && { debugOutput: options.debugOutput }),
-      ...(options.fwCfgFiles && { fwCfgFiles: options.fwCfgFiles }),
-      ...(options.virtio && { virtio: options.virtio }),
-      testDevice: options.testDevice ?? false,
-    })
+  #boardEvents(): BoardEvents {
+    return {
+      end: (reason, explanation) => this.#end(reason, explanation),
+      debugExit: (value) => (this.#debugExitValue = value),
+      wake: () => this.#sleep?.wake(),
+      serialInputSpace: () => this.#serial.feed(),
+    }
   }
 
   // ---- lifecycle -------------------------------------------------------------------------------------------------
@@ -192,6 +144,11 @@ export class Vm {
     return this.#measurement
   }
 
+  /** Its memory is encrypted under a key of its own. */
+  get encrypted(): boolean {
+    return this.options.sev === 'sev'
+  }
+
   /** Handle of the guest in the secure processor. */
   get sevHandle(): number | undefined {
     return this.#handle
@@ -199,9 +156,10 @@ export class Vm {
 
   /** Lays the image into memory, encrypts it where asked, and sets the vCPU to its first instruction. `run` does it where it has not been done. */
   launch(): void {
+    if (!this.#entry) throw new Error('a VM without an image is not launched: its guest arrives from elsewhere')
     this.#lifecycle.move('launching')
     try {
-      this.#layOut()
+      this.#layOut(this.#entry)
     } catch (error) {
       this.#lifecycle.move('stopped')
       throw error
@@ -227,9 +185,9 @@ export class Vm {
     this.#sleep?.wake()
   }
 
-  #layOut(): void {
+  #layOut(entry: EntryState): void {
     const { machine, memory, vcpu, options } = this
-    const sev = options.sev === 'sev'
+    const sev = this.encrypted
     writeRegions(memory, this.launchRegions)
     if (sev) {
       const { handle, measurement } = launchMeasured(
@@ -244,21 +202,28 @@ export class Vm {
       this.#measurement = measurement
     }
     machine.acquire(vcpu)
-    writeControls(vcpu.vmcb, { asid: this.asid, sev, iopm: machine.iopm, msrpm: machine.msrpm, nestedRoot: this.nestedTables.rootSpa })
-    writeEntryState(vcpu.vmcb, vcpu.registers, this.#entry, sev ? machine.cBit : undefined)
+    this.#writeControls()
+    writeEntryState(vcpu.vmcb, vcpu.registers, entry, sev ? machine.cBit : undefined)
     vcpu.loadSegments()
+  }
+
+  #writeControls(): void {
+    const { iopm, msrpm } = this.machine
+    writeControls(this.vcpu.vmcb, { asid: this.asid, sev: this.encrypted, iopm, msrpm, nestedRoot: this.nestedTables.rootSpa })
   }
 
   /** Runs until the guest ends, and says how. Yields to the process's event loop all the while. */
   async run(): Promise<ExitReport> {
     if (this.state === 'created') this.launch()
     if (this.awaitsOwner) await this.#waitForOwner()
+    if (this.#arriving) throw new Error('a guest that has not arrived cannot run')
     while (!this.vcpu.end) {
-      if (this.#pauseWanted) await this.#stayPaused()
+      if (this.#pauses > 0) await this.#stayPaused()
       else if (this.#slice() === 'idle') await this.#idle()
       else await this.options.loop.breathe()
     }
     if (this.state !== 'stopped') this.#lifecycle.move('stopped')
+    this.#tellPauseWaiters()
     return this.report()
   }
 
@@ -269,19 +234,81 @@ export class Vm {
     this.clock.resumeAt(ticks)
   }
 
+  /** Each `pause` needs its `resume`: the guest stands still as long as anybody wants it to. */
   pause(): void {
-    this.#pauseWanted = true
+    this.#pauses++
     this.#sleep?.wake()
   }
 
   resume(): void {
-    this.#pauseWanted = false
+    assert(this.#pauses > 0, 'a VM is resumed as often as it was paused')
+    this.#pauses--
     this.#sleep?.wake()
+  }
+
+  /** Pauses; resolves when the guest stands still, or has ended meanwhile (false; then there is nothing to resume). */
+  async paused(): Promise<boolean> {
+    this.pause()
+    while (!this.vcpu.end && this.state !== 'paused' && this.state !== 'stopped') {
+      await new Promise<void>((resolve) => this.#pauseWaiters.push(resolve))
+    }
+    if (this.state === 'paused' && !this.vcpu.end) return true
+    this.resume()
+    return false
+  }
+
+  #tellPauseWaiters(): void {
+    for (const resolve of this.#pauseWaiters.splice(0)) resolve()
   }
 
   stop(explanation = 'the operator stopped the VM'): void {
     this.#end('stopped', explanation)
-    if (this.state === 'created') this.#lifecycle.move('stopped')
+    if (this.state === 'created' || this.#arriving) this.#lifecycle.move('stopped')
+  }
+
+  // ---- leaving and arriving --------------------------------------------------------------------------------------
+
+  /** All of a machine that stands still but its memory (`state/machine-state.ts`). It goes on from there, here or elsewhere. */
+  saveState(): Uint8Array {
+    assert(this.state === 'paused', 'the state of a machine is saved while it stands still')
+    this.machine.acquire(this.vcpu)
+    this.clock.resumeAt(this.#pausedAtTicks)
+    return saveParts(this.#parts)
+  }
+
+  get #parts(): VmParts {
+    const { options, clock, paravirtual, pc, vcpu } = this
+    return { options, clock, paravirtual, pc, vcpu, serial: this.#serial }
+  }
+
+  /**
+   * Opens a VM that was made without an image for a guest that comes from elsewhere; for an encrypted one by RECEIVE_START, which throws SevError where
+   * the secure processor refuses the session. Its memory follows by whatever way, at last `completeArrival`.
+   */
+  beginArrival(session?: TransferSession): void {
+    assert(!this.#entry && (session !== undefined) === this.encrypted, 'an encrypted guest arrives by a session, and only that')
+    if (session) {
+      const { driver } = this.machine
+      this.#handle = driver.transfer.receiveStart(session.policy, session.senderPdh, session.session)
+      driver.activate(this.#handle, this.asid)
+    }
+    this.#lifecycle.move('launching')
+    this.#arriving = true
+    this.#writeControls()
+  }
+
+  /** The guest's memory is here: RECEIVE_FINISH, and the machine takes the state. StateError or SevError where it does not; then the VM has stopped. */
+  completeArrival(state: Uint8Array): void {
+    assert(this.#arriving, 'a guest arrives that has begun to')
+    try {
+      restoreParts(this.#parts, state)
+      if (this.#handle !== undefined) this.machine.driver.transfer.receiveFinish(this.#handle)
+    } catch (error) {
+      this.#lifecycle.move('stopped')
+      throw error
+    }
+    this.#arriving = false
+    this.#lifecycle.move('running')
   }
 
   /** Gives everything back to the machine. The guest's memory keeps its bytes until another VM gets the frames. */
@@ -301,15 +328,17 @@ export class Vm {
 
   #end(reason: ExitReason, explanation: string): void {
     this.vcpu.stop(reason, explanation)
+    this.#tellPauseWaiters()
     this.#sleep?.wake()
   }
 
   async #stayPaused(): Promise<void> {
-    const ticks = this.clock.ticks()
+    this.#pausedAtTicks = this.clock.ticks()
     this.#lifecycle.move('paused')
-    while (this.#pauseWanted && !this.vcpu.end) await this.#wait(undefined)
+    this.#tellPauseWaiters()
+    while (this.#pauses > 0 && !this.vcpu.end) await this.#wait(undefined)
     if (this.vcpu.end) return
-    this.clock.resumeAt(ticks)
+    this.clock.resumeAt(this.#pausedAtTicks)
     this.#lifecycle.move('running')
   }
 
@@ -321,7 +350,7 @@ export class Vm {
     machine.acquire(vcpu)
     let left = clock.virtual ? INSTRUCTIONS_MAX : Infinity
     const untilMs = clock.virtual ? Infinity : options.clock.monotonicMs() + SLICE_MS
-    while (!vcpu.end && !this.#pauseWanted && left > 0) {
+    while (!vcpu.end && this.#pauses === 0 && left > 0) {
       pc.advance()
       if (vcpu.end) break
       left -= EXIT_COST
@@ -368,7 +397,7 @@ export class Vm {
       return true
     }
     if (!vcpu.interruptsEnabled) vcpu.stop('halted-for-ever', 'the guest halted with interrupts off: nothing can wake it')
-    else if (this.#serialEnded && this.pc.nextDeadlineNs() === Infinity)
+    else if (this.#serial.ended && this.pc.nextDeadlineNs() === Infinity)
       vcpu.stop('halted-for-ever', 'the guest waits for input that will not come')
     return false
   }
@@ -396,26 +425,14 @@ export class Vm {
 
   /** Bytes for the guest's serial port; they wait here until it has room. */
   serialInput(bytes: Uint8Array): void {
-    if (bytes.length > 0) this.#serialQueue.push(bytes.slice())
-    this.#feedSerial()
+    this.#serial.push(bytes)
     this.#sleep?.wake()
   }
 
   /** No more input will come: a guest that waits for nothing else has halted for ever. */
   serialInputEnded(): void {
-    this.#serialEnded = true
+    this.#serial.ended = true
     this.#sleep?.wake()
-  }
-
-  #feedSerial(): void {
-    while (this.#serialQueue.length > 0) {
-      const first = this.#serialQueue[0]!
-      const taken = this.pc.serial.input(first)
-      if (taken < first.length) {
-        this.#serialQueue[0] = first.subarray(taken)
-        if (taken === 0) return
-      } else this.#serialQueue.shift()
-    }
   }
 
   // ---- what the provider can see ---------------------------------------------------------------------------------
@@ -480,14 +497,6 @@ export class Vm {
       instructions: this.vcpu.instructions,
       guestTimeNs: this.clock.nowNs(),
     }
-  }
-}
-
-function checkMemory(bytes: number): void {
-  if (!Number.isInteger(bytes) || bytes < MEMORY_BYTES_MIN || bytes > MEMORY_BYTES_MAX || bytes % LARGE_PAGE_BYTES !== 0) {
-    throw new HostResourceError(
-      `a VM has ${MEMORY_BYTES_MIN / 0x100000} to ${MEMORY_BYTES_MAX / 0x100000} MiB of memory in steps of 2 MiB, not ${bytes / 0x100000} MiB`,
-    )
   }
 }
 

@@ -102,6 +102,11 @@ export class Vmcb {
     this.set64(offset, value >>> 0, Math.floor(value / 0x100000000))
   }
 
+  setBytes(offset: number, bytes: Uint8Array): void {
+    this.#bytes.set(bytes, offset)
+    this.#mark(offset, bytes.length)
+  }
+
   #mark(offset: number, bytes: number): void {
     if (offset < VMCB_SAVE) this.#control.add(offset, bytes)
     else this.#save.add(offset, bytes)

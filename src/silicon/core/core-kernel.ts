@@ -37,6 +37,7 @@ interface KernelExports {
   read_cpuid(s: number, leaf: number, subleaf: number): void
   save_extended(s: number, lo: number, hi: number): number
   restore_extended(s: number, lo: number, hi: number): number
+  write_xcr0(s: number, lo: number, hi: number): number
   update_mode(s: number): void
   fabric_sync(s: number): void
   code_find(frame: number, offset: number, key: number, mode: number): number

@@ -176,6 +176,36 @@ export class Core implements HostCore {
     if (this.kernel.exports.restore_extended(this.s, spa >>> 0, Math.floor(spa / HIGH)) !== 0) this.refuse('XRSTOR')
   }
 
+  readDr(n: number): Halves {
+    return this.halves(this.debugRegister(n))
+  }
+
+  writeDr(n: number, value: Halves): void {
+    this.put(this.debugRegister(n), value)
+  }
+
+  private debugRegister(n: number): number {
+    assert(n >= 0 && n <= 3, 'breakpoint addresses are DR0 to DR3')
+    return S.DR0 + 8 * n
+  }
+
+  xgetbv(): Halves {
+    return this.halves(S.XCR0)
+  }
+
+  xsetbv(value: Halves): void {
+    if (this.kernel.exports.write_xcr0(this.s, value.lo, value.hi) !== 0) this.refuse('XSETBV')
+  }
+
+  private halves(offset: number): Halves {
+    return { lo: this.u32(offset), hi: this.u32(offset + 4) }
+  }
+
+  private put(offset: number, value: Halves): void {
+    this.kernel.view.setUint32(this.s + offset, value.lo, true)
+    this.kernel.view.setUint32(this.s + offset + 4, value.hi, true)
+  }
+
   wbinvd(): void {
     this.onWbinvd(this.options.index)
   }

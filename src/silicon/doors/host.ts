@@ -38,6 +38,12 @@ export interface HostCore {
   /** XSAVE / XRSTOR of x87, SSE (and later AVX) state at `spa` (64-byte aligned, 1 KiB): for multiplexing guests on one core. */
   xsave(spa: number): void
   xrstor(spa: number): void
+  /** MOV from and to DR0 to DR3, which VMRUN and #VMEXIT leave as they are (APM vol. 2, section 15.5.1). `n` is 0 to 3. */
+  readDr(n: number): Halves
+  writeDr(n: number, value: Halves): void
+  /** XGETBV and XSETBV of XCR0, which VMRUN and #VMEXIT leave as it is too. */
+  xgetbv(): Halves
+  xsetbv(value: Halves): void
   /** Write back and invalidate all caches. */
   wbinvd(): void
 }

@@ -1,6 +1,6 @@
 /** virtio console device with one port (virtio 1.2, 5.3): queue 0 to the guest, queue 1 from it. */
 import { VIRTIO_CONSOLE } from '../../../spec/virtio/device.js'
-import { adoptState, copyState } from '../state.js'
+import { adoptState, copyState, doesNotFit, within } from '../state.js'
 import type { VirtioDevice } from './virtio-device.js'
 import type { Virtqueue } from './virtqueue.js'
 
@@ -70,7 +70,7 @@ export class VirtioConsole implements VirtioDevice {
 
   restore(value: unknown, where: string): void {
     const state = adoptState(this.state, value, where)
-    if (!(state.count >= 0 && state.count <= INPUT_BYTES_MAX)) throw new Error(`${where}: the saved state does not fit this machine`)
+    if (!within(state.count, 0, INPUT_BYTES_MAX)) doesNotFit(where)
     this.state = state
   }
 

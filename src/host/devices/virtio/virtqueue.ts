@@ -7,7 +7,7 @@
 import * as V from '../../../spec/virtio/split-ring.js'
 import type { GuestMemory } from '../guest-memory.js'
 import { numberOf } from '../halves.js'
-import { adoptState, copyState, type Stateful } from '../state.js'
+import { adoptState, copyState, doesNotFit, within, type Stateful } from '../state.js'
 
 /** Descriptors in an indirect table. A driver uses at most the queue's size; a table of 2^28 entries is an attack on our time. */
 const INDIRECT_MAX = 1024
@@ -100,7 +100,7 @@ export class Virtqueue implements Stateful {
 
   restore(value: unknown, where: string): void {
     const state = adoptState(this.state, value, where)
-    if (state.size < 1 || state.size > this.sizeMax) throw new Error(`${where}: the saved state does not fit this machine`)
+    if (!within(state.size, 1, this.sizeMax) || !within(state.lastAvailable, 0, 0xffff) || !within(state.used, 0, 0xffff)) doesNotFit(where)
     this.state = state
   }
 

@@ -238,7 +238,12 @@ export function xsetbv(s: usize, rec: usize): u32 {
   const outcome = svm_check(s, rec, VMEXIT_XSETBV, 0, 0)
   if (outcome != R_NEXT) return outcome
   const value = load<u32>(s, RAX) | (load<u64>(s, RDX) << 32)
-  if (load<u32>(s, RCX) || !(value & XCR0_X87) || value & ~XCR0_SUPPORTED) return raise_error(s, GP, 0)
+  if (load<u32>(s, RCX)) return raise_error(s, GP, 0)
+  return set_xcr0(s, value)
+}
+
+export function set_xcr0(s: usize, value: u64): u32 {
+  if (!(value & XCR0_X87) || value & ~XCR0_SUPPORTED) return raise_error(s, GP, 0)
 
   store<u64>(s, value, XCR0)
   return R_NEXT

@@ -2,6 +2,7 @@
 
 import { PKRU, RAX, RBX, RCX, RDX, SCRATCH } from '../state/layout'
 import { R_NEXT } from '../ir/results'
+import { set_xcr0 } from './control'
 import { cpuid_eax, cpuid_ebx, cpuid_ecx, cpuid_edx, cpuid_leaf } from './cpuid'
 import { GP, raise_error } from './fault'
 import { mmu_sync } from './mmu'
@@ -61,6 +62,11 @@ export function write_msr(s: usize, msr: u32, lo: u32, hi: u32): u32 {
   if (msr_write(s, msr, joined(lo, hi), 0)) return 1
   raise_error(s, GP, 0)
   return 0
+}
+
+/** XSETBV. */
+export function write_xcr0(s: usize, lo: u32, hi: u32): u32 {
+  return set_xcr0(s, joined(lo, hi))
 }
 
 /** Leaves the result in RAX, RBX, RCX and RDX. */

@@ -18,6 +18,7 @@ export {
   vmrun_enter,
   vmsave,
   write_msr,
+  write_xcr0,
 } from './host'
 export { code_find } from './code-cache'
 export { load_for_write, slow_load, slow_store } from './memory'
