@@ -70,7 +70,7 @@ export class AccessCode {
   }
 
   /** Looks L_LA up in the TLB at `table` and pushes whether all `bytes` hit. L_P = address of the entry less `table`. */
-  private pushHit(table: number, bytes: number): void {
+  pushHit(table: number, bytes: number): void {
     const { g } = this
     g.get(L_S)
     g.get(L_LA)
@@ -94,7 +94,7 @@ export class AccessCode {
   }
 
   /** Pushes the linear-memory address behind L_LA after a hit in `table`. */
-  private pushHost(table: number): void {
+  pushHost(table: number): void {
     const { g } = this
     g.get(L_P)
     g.memory(w.I32_LOAD, table + 8)
@@ -103,7 +103,7 @@ export class AccessCode {
   }
 
   /** Pushes nonzero where a fault is pending (or, with `stale`, the region has lost a block). */
-  private pushTrouble(stale: boolean): void {
+  pushTrouble(stale: boolean): void {
     const { g } = this
     g.get(L_S)
     g.memory(w.I32_LOAD, S.FAULT)
@@ -149,7 +149,7 @@ export class AccessCode {
     g.end()
   }
 
-  private storeSlowly(record: IrRecord, size: number, push: () => void): void {
+  storeSlowly(record: IrRecord, size: number, push: () => void): void {
     const { g } = this
     g.get(L_S)
     g.get(L_LA)
@@ -207,18 +207,6 @@ export class AccessCode {
     g.memory(storeCodes[size]!, 0)
     g.else()
     this.storeSlowly(record, size, push)
-    g.end()
-  }
-
-  /** Pushes the host address of 16 bytes at L_LA that hit in `table`, or 0. */
-  pushVectorHost(write: boolean): void {
-    const { g } = this
-    const table = write ? S.TLB_WRITE : S.TLB_READ
-    this.pushHit(table, 16)
-    g.if(0x7f)
-    this.pushHost(table)
-    g.else()
-    g.i32(0)
     g.end()
   }
 }

@@ -37,6 +37,8 @@ import { flagsAreLive } from './liveness.js'
 import { type IrBlock, type IrRecord, returnSitesOf } from './record.js'
 import { MoveCode } from './move-code.js'
 import { registersOf } from './registers.js'
+import { isInlineVector } from './vector-code.js'
+import { VectorRegisters } from './vector-registers.js'
 import * as w from './wasm-ops.js'
 
 const between = (code: number, first: number, last: number): boolean => code >= first && code <= last
@@ -58,6 +60,7 @@ export class RegionCode {
   private readonly arithmetic = new ArithmeticCode(this.g, this.flags)
   private readonly moves = new MoveCode(this.g, this.access)
   private readonly calls: CallCode
+  private readonly vectors: VectorRegisters
   private readonly used: readonly number[]
   private readonly written: readonly number[]
   private readonly positions = new Map<number, number>()
@@ -75,7 +78,9 @@ export class RegionCode {
     this.written = registers.written
     blocks.forEach((block, n) => this.positions.set(block.offset, n))
     this.returnSites = returnSitesOf(blocks).filter((site) => this.positions.has(site))
-    this.calls = new CallCode(this.g, this.flags, this.access, { used: this.used, written: this.written, out: (r) => this.out(r) })
+    this.vectors = new VectorRegisters(this.g, blocks, isInlineVector)
+    const { used, written, vectors } = this
+    this.calls = new CallCode(this.g, this.flags, this.access, { used, written, vectors, leave: (record) => this.leaveAt(record) })
   }
 
   /** The function's body. Throws UntranslatableError for a record that regions do not know. */
@@ -95,12 +100,13 @@ export class RegionCode {
     })
     g.op(w.END, w.END)
     this.epilogue()
-    return { locals: LOCAL_DECLARATIONS, code: g.out }
+    return { locals: [...LOCAL_DECLARATIONS, ...this.vectors.declarations], code: g.out }
   }
 
   private prologue(): void {
     const { g } = this
     for (const slot of this.used) g.reload(slot)
+    this.vectors.reloadAll()
     g.get(L_S)
     g.memory(w.I64_LOAD, S.PC)
     g.i64(-4096)
@@ -115,6 +121,7 @@ export class RegionCode {
   private epilogue(): void {
     const { g } = this
     for (const slot of this.written) g.spill(slot)
+    this.vectors.spillAll()
     g.get(L_S)
     g.get(L_PC)
     g.memory(w.I64_STORE, S.PC)
