@@ -21,7 +21,7 @@ import {
   writesFlags,
   xmmOperands,
 } from './vector-operands.js'
-import type { VectorRegisters } from './vector-registers.js'
+import { VectorRegisters } from './vector-registers.js'
 import * as w from './wasm-ops.js'
 
 /** Records that regions cannot hold. */
@@ -36,14 +36,16 @@ const extendedState: ReadonlySet<number> = new Set(
 export const usesIntegerState = (id: number): boolean => (id >= x87.X87_FCOMI && id <= x87.X87_FCMOV) || id === x87.X87_FNSTSW_AX
 
 export interface CallContext {
+  readonly blocks: readonly IrBlock[]
   readonly used: readonly number[]
   readonly written: readonly number[]
-  readonly vectors: VectorRegisters
   /** Leaves at the record's instruction, which has not been retired. */
   leave(record: IrRecord): void
 }
 
 export class CallCode {
+  /** The region's XMM registers. */
+  readonly vectors: VectorRegisters
   private readonly vectorCode: VectorCode
 
   constructor(
@@ -52,9 +54,9 @@ export class CallCode {
     private readonly access: AccessCode,
     private readonly context: CallContext,
   ) {
-    const { vectors } = context
+    this.vectors = new VectorRegisters(g, context.blocks, isInlineVector)
     const memory = new VectorAccess(g, access, (record) => context.leave(record))
-    this.vectorCode = new VectorCode(g, flags, access, memory, vectors)
+    this.vectorCode = new VectorCode(g, flags, access, memory, this.vectors)
   }
 
   emit(record: IrRecord, _block: IrBlock, _position: number): void {
@@ -117,13 +119,13 @@ export class CallCode {
     this.flags.materialize()
     for (const slot of context.written) g.spill(slot)
     for (const slot of [S.T0, S.T1, S.T2, S.T3]) g.spill(slot)
-    if (extended) context.vectors.spillAll()
-    if (operands) context.vectors.spill(operands.reads)
+    if (extended) this.vectors.spillAll()
+    if (operands) this.vectors.spill(operands.reads)
     this.storeProgress()
     this.callAndReturn(record)
     for (const slot of context.used) g.reload(slot)
-    if (extended) context.vectors.reloadAll()
-    if (operands) context.vectors.reload(operands.writes)
+    if (extended) this.vectors.reloadAll()
+    if (operands) this.vectors.reload(operands.writes)
     this.afterCall()
     this.flags.inState()
   }
@@ -136,7 +138,7 @@ export class CallCode {
     g.call(F_RECORD)
     g.tee(L_R)
     g.if()
-    this.context.vectors.spillAll()
+    this.vectors.spillAll()
     g.get(L_R)
     g.op(w.RETURN)
     g.end()
@@ -172,7 +174,7 @@ export class CallCode {
   /** The kernel's function for one vector instruction: it sees and changes what the record names, and may leave a fault pending. */
   private vectorCall(record: IrRecord): void {
     const { g } = this
-    const { vectors } = this.context
+    const { vectors } = this
     const id = vectorId(record)
     const memory = worksOnMemory(record)
     const general = generalOperands(record)

@@ -37,8 +37,6 @@ import { flagsAreLive } from './liveness.js'
 import { type IrBlock, type IrRecord, returnSitesOf } from './record.js'
 import { MoveCode } from './move-code.js'
 import { registersOf } from './registers.js'
-import { isInlineVector } from './vector-code.js'
-import { VectorRegisters } from './vector-registers.js'
 import * as w from './wasm-ops.js'
 
 const between = (code: number, first: number, last: number): boolean => code >= first && code <= last
@@ -60,7 +58,6 @@ export class RegionCode {
   private readonly arithmetic = new ArithmeticCode(this.g, this.flags)
   private readonly moves = new MoveCode(this.g, this.access)
   private readonly calls: CallCode
-  private readonly vectors: VectorRegisters
   private readonly used: readonly number[]
   private readonly written: readonly number[]
   private readonly positions = new Map<number, number>()
@@ -74,13 +71,10 @@ export class RegionCode {
     private readonly guard: number,
   ) {
     const registers = registersOf(blocks)
-    this.used = registers.used
-    this.written = registers.written
+    ;({ used: this.used, written: this.written } = registers)
     blocks.forEach((block, n) => this.positions.set(block.offset, n))
     this.returnSites = returnSitesOf(blocks).filter((site) => this.positions.has(site))
-    this.vectors = new VectorRegisters(this.g, blocks, isInlineVector)
-    const { used, written, vectors } = this
-    this.calls = new CallCode(this.g, this.flags, this.access, { used, written, vectors, leave: (record) => this.leaveAt(record) })
+    this.calls = new CallCode(this.g, this.flags, this.access, { blocks, ...registers, leave: (record) => this.leaveAt(record) })
   }
 
   /** The function's body. Throws UntranslatableError for a record that regions do not know. */
@@ -100,13 +94,13 @@ export class RegionCode {
     })
     g.op(w.END, w.END)
     this.epilogue()
-    return { locals: [...LOCAL_DECLARATIONS, ...this.vectors.declarations], code: g.out }
+    return { locals: [...LOCAL_DECLARATIONS, ...this.calls.vectors.declarations], code: g.out }
   }
 
   private prologue(): void {
     const { g } = this
     for (const slot of this.used) g.reload(slot)
-    this.vectors.reloadAll()
+    this.calls.vectors.reloadAll()
     g.get(L_S)
     g.memory(w.I64_LOAD, S.PC)
     g.i64(-4096)
@@ -121,7 +115,7 @@ export class RegionCode {
   private epilogue(): void {
     const { g } = this
     for (const slot of this.written) g.spill(slot)
-    this.vectors.spillAll()
+    this.calls.vectors.spillAll()
     g.get(L_S)
     g.get(L_PC)
     g.memory(w.I64_STORE, S.PC)
