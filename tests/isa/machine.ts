@@ -99,8 +99,8 @@ export class Machine {
   readonly s: number
   private readonly view: DataView
 
-  /** `translate`: hot code is compiled, as in a whole chip; otherwise all is interpreted. */
-  constructor(translate = false) {
+  /** `translate`: hot code is compiled, as in a whole chip; otherwise all is interpreted. `hotAfter`: executions that make it hot. */
+  constructor(translate = false, hotAfter?: number) {
     const folder = kernelFolder()
     const linear = createLinearMemory(DRAM_BYTES, 16 * MIB)
     const entropy = { fill: (into: Uint8Array): void => void into.fill(0x5a) }
@@ -113,6 +113,7 @@ export class Machine {
       platform,
       opcodeTable(),
       translate,
+      hotAfter,
     )
     this.kernel.exports.code_cache_reset(1)
     this.core = new Core(this.kernel, { index: 0, tscPerInstruction: 2, onWbinvd: () => undefined })

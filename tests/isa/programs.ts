@@ -113,8 +113,9 @@ export class Programs {
   private readonly decoder: Decoder
   private readonly instruction = new Instruction()
 
-  constructor(table: OpcodeTable) {
-    this.rows = table.rows.filter(fit)
+  /** `wanted`: rows that the programs are made of, besides branches. */
+  constructor(table: OpcodeTable, wanted: (row: CompiledRow) => boolean = () => true) {
+    this.rows = table.rows.filter((row) => fit(row) && wanted(row))
     this.branches = table.rows.filter(conditional)
     this.decoder = new Decoder(table)
   }
@@ -201,7 +202,8 @@ function leavesTheData(random: Random, rounds: number): Uint8Array {
 
 function draw(random: Random, row: CompiledRow, mode: CodeMode): Encoding {
   const { free, pointer } = roles[mode]
-  const displacement = random.oneIn(3) ? 64 + random.below(800) : 64 + 16 * random.below(50)
+  const misaligned = random.oneIn(row.row.semantics.kind === 'vector' ? 60 : 3)
+  const displacement = misaligned ? 64 + random.below(800) : 64 + 16 * random.below(50)
   const long = mode === 'long'
   const addressPrefix = long ? random.oneIn(12) : mode === 'segmented16'
   const bitString = /^BT/.test(row.row.mnemonic) && hasOperand(row, 'G')

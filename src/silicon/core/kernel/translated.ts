@@ -41,6 +41,7 @@ import {
   FLAG_KIND_SHIFT,
   FLAG_LOCAL,
   FLAG_LOGIC,
+  FLAG_ORDER,
   FLAG_SUB,
 } from '../ir/flag-kinds'
 import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
@@ -235,7 +236,7 @@ function aux_of(kind: u32, a: u64, b: u64, r: u64): u64 {
   if (what == FLAG_ADD) return carries(size, (a & b) | ((a | b) & ~r))
   if (what == FLAG_SUB) return carries(size, (~a & b) | (~(a ^ b) & r))
   if (what == FLAG_LOGIC) return 0
-  if (what == FLAG_LOCAL) return a
+  if (what == FLAG_LOCAL || what == FLAG_ORDER) return a
   if (what == FLAG_IMUL64) {
     const high = product_high_of(a, b) - (<i64>a < 0 ? b : 0) - (<i64>b < 0 ? a : 0)
     return high == <u64>(<i64>r >> 63) ? 0 : 0x8000000000000000

@@ -70,7 +70,7 @@ export class AccessCode {
   }
 
   /** Looks L_LA up in the TLB at `table` and pushes whether all `bytes` hit. L_P = address of the entry less `table`. */
-  private pushHit(table: number, bytes: number): void {
+  pushHit(table: number, bytes: number): void {
     const { g } = this
     g.get(L_LA)
     g.op(w.I32_WRAP_I64)
@@ -94,7 +94,7 @@ export class AccessCode {
   }
 
   /** Pushes the linear-memory address behind L_LA after a hit in `table`. */
-  private pushHost(table: number): void {
+  pushHost(table: number): void {
     const { g } = this
     g.get(L_P)
     g.memory(w.I32_LOAD, table + 8)
@@ -103,7 +103,7 @@ export class AccessCode {
   }
 
   /** Pushes nonzero where a fault is pending (or, with `stale`, the region has lost a block). */
-  private pushTrouble(stale: boolean): void {
+  pushTrouble(stale: boolean): void {
     const { g } = this
     g.get(L_S)
     g.memory(w.I32_LOAD, S.FAULT)
@@ -137,7 +137,7 @@ export class AccessCode {
   }
 
   /** Stores what `push` pushes (i64) at L_LA. `stale` is what to do when that has dropped a block of this region. */
-  store(record: IrRecord, size: number, push: () => void, stale: () => void): void {
+  store(record: IrRecord, size: number, push: () => void, stale = this.markStale): void {
     const { g } = this
     this.pushHit(S.TLB_WRITE, 1 << size)
     g.ifLikely()
@@ -149,7 +149,7 @@ export class AccessCode {
     g.end()
   }
 
-  private storeSlowly(record: IrRecord, size: number, push: () => void, stale: () => void): void {
+  storeSlowly(record: IrRecord, size: number, push: () => void, stale = this.markStale): void {
     const { g } = this
     g.get(L_S)
     g.get(L_LA)
@@ -166,6 +166,12 @@ export class AccessCode {
     stale()
     g.end()
     g.reloadContext()
+  }
+
+  /** Has the region left after the instruction. */
+  readonly markStale = (): void => {
+    this.g.i32(1)
+    this.g.set(L_STALE)
   }
 
   /** L_STALE = the region has lost a block. */
@@ -202,7 +208,7 @@ export class AccessCode {
   }
 
   /** The store that belongs to the LDW before it. */
-  writeBack(record: IrRecord, size: number, push: () => void, stale: () => void): void {
+  writeBack(record: IrRecord, size: number, push: () => void, stale = this.markStale): void {
     const { g } = this
     g.get(L_WRITEBACK)
     g.ifLikely()
@@ -211,18 +217,6 @@ export class AccessCode {
     g.memory(storeCodes[size]!, 0)
     g.else()
     this.storeSlowly(record, size, push, stale)
-    g.end()
-  }
-
-  /** Pushes the host address of 16 bytes at L_LA that hit in `table`, or 0. */
-  pushVectorHost(write: boolean): void {
-    const { g } = this
-    const table = write ? S.TLB_WRITE : S.TLB_READ
-    this.pushHit(table, 16)
-    g.ifLikely(0x7f)
-    this.pushHost(table)
-    g.else()
-    g.i32(0)
     g.end()
   }
 }

@@ -100,7 +100,7 @@ export class BitCode {
     g.i64(62)
     g.op(w.I64_SHL, w.I64_OR)
     g.set(L_FA)
-    this.flags.became(FLAG_LOCAL, 3)
+    this.flags.became(FLAG_LOCAL, 3, false)
   }
 
   /** BT, BTS, BTR, BTC: CF is the bit; OF is cleared, as the kernel has it (it is undefined). */
@@ -128,7 +128,7 @@ export class BitCode {
       g.i64(62)
       g.op(w.I64_SHL, w.I64_OR)
       g.set(L_FA)
-      this.flags.became(FLAG_LOCAL, 3)
+      this.flags.became(FLAG_LOCAL, 3, false)
     }
     if (kind === 0) return true
     g.read(record.d, size)

@@ -6,7 +6,7 @@ import * as S from '../state/layout.js'
 import { AccessCode, loadForms } from './access-code.js'
 import { ArithmeticCode, binaryForm } from './arithmetic-code.js'
 import { BitCode } from './bit-code.js'
-import { CallCode } from './call-code.js'
+import { type CallContext, CallCode } from './call-code.js'
 import type { Flags } from './flags.js'
 import { type GuestCode, L_LA, L_PC, L_STALE, L_V } from './guest.js'
 import { flagsAreLive } from './liveness.js'
@@ -40,11 +40,11 @@ const fusedSizes = [0, 2, 3]
 const flaglessCodes = [w.I64_ADD, w.I64_OR, w.I64_AND, w.I64_SUB, w.I64_XOR]
 
 export class BlockCode {
+  readonly calls: CallCode
   private readonly access: AccessCode
   private readonly arithmetic: ArithmeticCode
   private readonly bits: BitCode
   private readonly moves: MoveCode
-  private readonly calls: CallCode
   private node!: RegionNode
   private block!: IrBlock
   private liveAtEnd = true
@@ -60,14 +60,13 @@ export class BlockCode {
     private readonly g: GuestCode,
     private readonly flags: Flags,
     private readonly ways: Ways,
-    used: readonly number[],
-    written: readonly number[],
+    context: Omit<CallContext, 'leave'>,
   ) {
     this.access = new AccessCode(g, (record) => ways.leaveAt(record))
     this.arithmetic = new ArithmeticCode(g, flags)
     this.bits = new BitCode(g, flags)
     this.moves = new MoveCode(g, this.access)
-    this.calls = new CallCode(g, flags, this.access, { used, written, out: (r) => ways.out(r) })
+    this.calls = new CallCode(g, flags, this.access, { ...context, leave: (record) => ways.leaveAt(record) })
   }
 
   /** `liveAtEnd`: where the block goes on, flags may be seen that it leaves. */
@@ -196,12 +195,7 @@ export class BlockCode {
     const record = this.block.records[position]!
     if (next && next.index !== record.index) return () => this.ways.leaveAt(next)
     this.mayBeStale = true
-    return () => this.noteStale()
-  }
-
-  private noteStale(): void {
-    this.g.i32(1)
-    this.g.set(L_STALE)
+    return this.access.markStale
   }
 
   private emitPush(record: IrRecord, push: () => void, stale: () => void): void {

@@ -2,75 +2,71 @@
 
 import { opcodeRows } from '../decode/opcodes.js'
 import * as op from '../ir/ops.js'
-import * as V from '../ir/vector-ids.js'
+import * as x87 from '../ir/x87-ids.js'
 import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
 import type { Flags } from './flags.js'
-import { type GuestCode, isTemporary, L_BUDGET, L_LA, L_P, L_R, L_S } from './guest.js'
-import { F_RECORD, F_VECTOR } from './kernel-functions.js'
-import type { IrRecord } from './record.js'
+import { type GuestCode, isTemporary, L_BUDGET, L_R, L_S } from './guest.js'
+import { F_RECORD, F_VECTOR, F_X87 } from './kernel-functions.js'
+import type { IrBlock, IrRecord } from './record.js'
+import { VectorAccess } from './vector-access.js'
+import { isInlineVector, VectorCode } from './vector-code.js'
+import {
+  comparesStrings,
+  generalOperands,
+  IN_MEMORY,
+  isQuiet,
+  vectorId,
+  worksOnMemory,
+  writesFlags,
+  xmmOperands,
+} from './vector-operands.js'
+import { VectorRegisters } from './vector-registers.js'
 import * as w from './wasm-ops.js'
-
-const IN_MEMORY = 0xff
 
 /** Records that regions cannot hold. */
 export class UntranslatableError extends Error {}
 
-/** Vector ids whose instructions touch neither general registers nor flags. */
-const pureVectors = findPureVectors()
-
-function findPureVectors(): ReadonlySet<number> {
-  const pure = new Set<number>()
-  const impure = new Set<number>()
-  for (const row of opcodeRows) {
-    if (row.semantics.kind !== 'vector') continue
-    const operands = row.operands.split(',')
-    const general = operands.some((operand) => 'EGRBZ'.includes(operand[0] ?? '') && operand !== '')
-    const flags = /COMIS|PTEST|PCMP.STR|MASKMOV/.test(row.mnemonic)
-    ;(general || flags ? impure : pure).add(row.semantics.id)
-  }
-  for (const id of impure) pure.delete(id)
-  return pure
-}
-
-/** Pure ones on XMM registers that raise nothing either, as long as no operand is in memory: moves, logic, shuffles and integer arithmetic. */
-const quietVectors = new Set(
-  [...pureVectors].filter((id) =>
-    opcodeRows.every(
-      (row) =>
-        row.semantics.kind !== 'vector' ||
-        row.semantics.id !== id ||
-        (/^(P|MOV[AUDQ]|AND|OR|XOR|UNPCK|SHUF|AES|SHA)/.test(row.mnemonic) && !/[PQN]q/.test(row.operands)),
-    ),
-  ),
+/** Helpers that read or write the XMM registers as a whole. */
+const extendedState: ReadonlySet<number> = new Set(
+  opcodeRows.flatMap((row) => (row.semantics.kind === 'helper' && /^F?X(SAVE|RSTOR)/.test(row.mnemonic) ? [row.semantics.id] : [])),
 )
 
-export function isPureVector(record: IrRecord): boolean {
-  return pureVectors.has(record.imm & 0xffff)
-}
+/** x87 instructions that use the flags or AX. */
+export const usesIntegerState = (id: number): boolean => (id >= x87.X87_FCOMI && id <= x87.X87_FCMOV) || id === x87.X87_FNSTSW_AX
 
 export interface CallContext {
+  readonly blocks: readonly IrBlock[]
   readonly used: readonly number[]
   readonly written: readonly number[]
-  /** Leaves with a result; L_PC and L_BUDGET are set. */
-  out(r: number): void
+  /** Leaves at the record's instruction, which has not been retired. */
+  leave(record: IrRecord): void
 }
 
 export class CallCode {
+  /** The region's XMM registers. */
+  readonly vectors: VectorRegisters
+  private readonly vectorCode: VectorCode
+
   constructor(
     private readonly g: GuestCode,
     private readonly flags: Flags,
     private readonly access: AccessCode,
     private readonly context: CallContext,
-  ) {}
+  ) {
+    this.vectors = new VectorRegisters(g, context.blocks, isInlineVector)
+    const memory = new VectorAccess(g, access, (record) => context.leave(record))
+    this.vectorCode = new VectorCode(g, flags, access, memory, this.vectors)
+  }
 
   emit(record: IrRecord): void {
     switch (record.op) {
       case op.OP_HLP:
-      case op.OP_X87:
         return this.general(record)
+      case op.OP_X87:
+        return usesIntegerState(record.imm & 0xffff) ? this.general(record) : this.x87(record)
       case op.OP_VEC:
-        return isPureVector(record) ? this.vector(record) : this.general(record)
+        return this.vector(record)
       case op.OP_DIVIDE:
         return this.divide(record)
       case op.OP_MULTIPLY:
@@ -116,12 +112,18 @@ export class CallCode {
   /** Anything may happen: all registers go out and come back. */
   private general(record: IrRecord): void {
     const { g, context } = this
+    const extended = record.op === op.OP_HLP && extendedState.has(record.imm & 0xffff)
+    const operands = record.op === op.OP_VEC ? xmmOperands(record) : undefined
     this.flags.materialize()
     for (const slot of context.written) g.spill(slot)
     for (const slot of [S.T0, S.T1, S.T2, S.T3]) g.spill(slot)
+    if (extended) this.vectors.spillAll()
+    if (operands) this.vectors.spill(operands.reads)
     this.storeProgress()
     this.callAndReturn(record)
     for (const slot of context.used) g.reload(slot)
+    if (extended) this.vectors.reloadAll()
+    if (operands) this.vectors.reload(operands.writes)
     this.afterCall()
     this.flags.inState()
   }
@@ -134,6 +136,7 @@ export class CallCode {
     g.call(F_RECORD)
     g.tee(L_R)
     g.ifUnlikely()
+    this.vectors.spillAll()
     g.get(L_R)
     g.op(w.RETURN)
     g.end()
@@ -162,65 +165,57 @@ export class CallCode {
   }
 
   private vector(record: IrRecord): void {
-    if (this.moveInline(record)) return
-    const { g, context } = this
-    const memory = record.a === IN_MEMORY
-    if (!memory && quietVectors.has(record.imm & 0xffff)) {
-      g.get(L_S)
-      g.i32(record.address)
-      g.call(F_VECTOR)
-      g.set(L_R)
-      return
-    }
-    if (memory) g.spill(S.T0)
-    // A fault leaves through the kernel: registers and flags must stand in the state area by then.
-    this.flags.materialize()
-    for (const slot of context.written) g.spill(slot)
-    this.storeProgress()
-    this.callAndReturn(record)
-    if (memory) this.afterCall()
+    if (isInlineVector(record)) return this.vectorCode.emit(record)
+    return comparesStrings(vectorId(record)) ? this.general(record) : this.vectorCall(record)
   }
 
-  /** 16-byte moves between memory and a register, when the TLB has the page. */
-  private moveInline(record: IrRecord): boolean {
-    const id = record.imm & 0xffff
-    const load = id === V.V_MOVU_LOAD || id === V.V_MOVA_LOAD
-    const store = id === V.V_MOVU_STORE || id === V.V_MOVA_STORE
-    if (record.a !== IN_MEMORY || !(load || store)) return false
+  /** The kernel's function for one vector instruction: it sees and changes what the record names, and may leave a fault pending. */
+  private vectorCall(record: IrRecord): void {
     const { g } = this
-    const register = S.XMM + record.d * S.XMM_STRIDE
-    g.read64(S.T0)
-    g.set(L_LA)
-    this.access.pushVectorHost(store)
-    if (id === V.V_MOVA_LOAD || id === V.V_MOVA_STORE) {
-      // A misaligned address takes the slow way to its fault.
-      g.i32(0)
-      g.get(L_LA)
-      g.i64(15)
-      g.op(w.I64_AND, w.I64_EQZ, w.SELECT)
-    }
-    g.tee(L_P)
-    g.ifLikely()
-    g.get(load ? L_S : L_P)
-    g.get(load ? L_P : L_S)
-    this.simd(w.V128_LOAD, load ? 0 : register)
-    this.simd(w.V128_STORE, load ? register : 0)
-    g.else()
-    g.spill(S.T0)
-    this.flags.materializeHere()
-    for (const slot of this.context.written) g.spill(slot)
-    this.storeProgress()
-    this.callAndReturn(record)
-    this.afterCall()
-    g.end()
-    return true
+    const { vectors } = this
+    const id = vectorId(record)
+    const memory = worksOnMemory(record)
+    const general = generalOperands(record)
+    const xmm = xmmOperands(record)
+    if (memory) g.spill(S.T0)
+    for (const slot of general.reads) g.spill(slot)
+    vectors.spill(xmm.reads)
+    g.get(L_S)
+    g.i32(record.address)
+    g.call(F_VECTOR)
+    if (isQuiet(id) && !memory) g.op(w.DROP)
+    else this.leaveOnFault(record)
+    for (const slot of general.writes) g.reload(slot)
+    vectors.reload(xmm.writes)
+    if (memory) this.afterAccess()
+    if (writesFlags(id)) this.flags.inState()
   }
 
-  private simd(code: number, offset: number): void {
-    const { out } = this.g
-    out.byte(w.SIMD)
-    out.u32(code)
-    out.u32(0)
-    out.u32(offset)
+  /** x87 instructions that touch neither general registers nor flags. */
+  private x87(record: IrRecord): void {
+    const { g } = this
+    const memory = record.a === IN_MEMORY
+    if (memory) for (const slot of [S.T0, S.T1, S.T2]) g.spill(slot)
+    g.get(L_S)
+    g.pageAddress(g.blockOffset)
+    g.memory(w.I64_STORE, S.PC)
+    g.get(L_S)
+    g.i32(record.address)
+    g.call(F_X87)
+    this.leaveOnFault(record)
+    if (memory) this.afterAccess()
+  }
+
+  /** Pops the result of a function of the kernel: not zero means that a fault is pending. */
+  private leaveOnFault(record: IrRecord): void {
+    const { g } = this
+    g.ifUnlikely()
+    this.context.leave(record)
+    g.end()
+  }
+
+  private afterAccess(): void {
+    this.g.reloadContext()
+    this.access.noteStale()
   }
 }

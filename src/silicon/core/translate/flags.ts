@@ -8,6 +8,7 @@ import {
   FLAG_KIND_SHIFT,
   FLAG_LOCAL,
   FLAG_LOGIC,
+  FLAG_ORDER,
   FLAG_STATE,
   FLAG_SUB,
 } from '../ir/flag-kinds.js'
@@ -37,7 +38,7 @@ export interface FlagsKnown {
 export class Flags {
   /** FLAG_* kind with its size, or UNKNOWN: what L_FK says at run time. */
   private kind = UNKNOWN
-  /** The operands alone decide: no carry came in. */
+  /** The operands alone decide: no carry came in; of FLAG_LOCAL: FLAG_AUX corrects neither parity nor sign. */
   private exact = false
 
   constructor(private readonly g: GuestCode) {}
@@ -137,7 +138,7 @@ export class Flags {
 
   /**
    * For an operation that changes CF and OF alone: L_FR keeps the result and L_FA becomes what FLAG_AUX says beside the carries (AF and corrections of parity
-   * and sign). The caller adds the carries and says FLAG_LOCAL.
+   * and sign). The caller adds the carries and says FLAG_LOCAL, not exact.
    */
   keepRest(): void {
     const { g } = this
@@ -225,7 +226,7 @@ export class Flags {
       this.operand(L_FR, false)
       this.operand(L_FA, false)
       g.op(this.size === 3 ? w.I64_LT_U : w.I32_LT_U)
-    } else if (what === FLAG_LOCAL) {
+    } else if (what === FLAG_LOCAL || what === FLAG_ORDER) {
       g.get(L_FA)
       g.i64(0)
       g.op(w.I64_LT_S)
@@ -249,6 +250,8 @@ export class Flags {
     const what = this.kind & ((1 << FLAG_KIND_SHIFT) - 1)
     if (this.kind === UNKNOWN || this.kind === FLAG_STATE || what === FLAG_IMUL64) return false
     if (which === COND_E) this.pushZero()
+    else if (what === FLAG_ORDER) this.pushOrder(which)
+    else if (what === FLAG_LOCAL && !this.exact && (which === COND_S || which === COND_P)) return false
     else if (which === COND_S) this.pushNegative()
     else if (which === COND_P) this.pushParity()
     else if (what === FLAG_LOGIC) return this.pushLogic(which)
@@ -264,11 +267,35 @@ export class Flags {
   private pushParity(): void {
     const { g } = this
     g.get(L_FR)
+    this.pushEven()
+  }
+
+  /** Pops an i64 and pushes whether its low byte has an even number of ones. */
+  private pushEven(): void {
+    const { g } = this
     g.op(w.I32_WRAP_I64)
     g.i32(0xff)
     g.op(w.I32_AND, w.I32_POPCNT)
     g.i32(1)
     g.op(w.I32_AND, w.I32_EQZ)
+  }
+
+  /** SF and OF are clear, and bits 15:8 of FLAG_AUX take part in the parity. */
+  private pushOrder(which: number): void {
+    const { g } = this
+    if (which === COND_B) this.pushBelow(FLAG_ORDER)
+    else if (which === COND_LE) this.pushZero()
+    else if (which === COND_BE) {
+      this.pushBelow(FLAG_ORDER)
+      this.pushZero()
+      g.op(w.I32_OR)
+    } else if (which === COND_P) {
+      g.get(L_FR)
+      g.get(L_FA)
+      g.i64(8)
+      g.op(w.I64_SHR_U, w.I64_XOR)
+      this.pushEven()
+    } else g.i32(0)
   }
 
   private pushLogic(which: number): boolean {

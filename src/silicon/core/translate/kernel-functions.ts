@@ -10,6 +10,9 @@ export const F_MATERIALIZE = 4
 export const F_CONDITION = 5
 export const F_CARRY = 6
 export const F_VECTOR = 7
+export const F_X87 = 8
+export const F_LOAD16 = 9
+export const F_STORE16 = 10
 
 export const kernelFunctions: readonly FunctionImport[] = [
   { module: 'k', name: 'slow_load', type: { parameters: [I32, I64, I32], results: [I64] } },
@@ -20,6 +23,9 @@ export const kernelFunctions: readonly FunctionImport[] = [
   { module: 'k', name: 'condition_on', type: { parameters: [I32, I32, I64, I64, I64, I32], results: [I32] } },
   { module: 'k', name: 'carry_on', type: { parameters: [I32, I32, I64, I64, I64], results: [I64] } },
   { module: 'k', name: 'vector', type: { parameters: [I32, I32], results: [I32] } },
+  { module: 'k', name: 'x87', type: { parameters: [I32, I32], results: [I32] } },
+  { module: 'k', name: 'slow_load16', type: { parameters: [I32, I64, I32], results: [I32] } },
+  { module: 'k', name: 'slow_store16', type: { parameters: [I32, I64, I32], results: [] } },
 ]
 
 /** Type of a region function: (state, entry) → R_*. */

@@ -64,9 +64,9 @@ export class RegionCode implements Ways {
 
   constructor(private readonly plan: RegionPlan) {
     const { nodes, entries } = plan
-    const registers = registersOf(nodes.map((node) => node.block))
-    this.used = registers.used
-    this.written = registers.written
+    const blocks = nodes.map((node) => node.block)
+    const registers = registersOf(blocks)
+    ;({ used: this.used, written: this.written } = registers)
     this.items = structure(
       nodes.map((node) => [node.taken, node.fall].filter((next) => next >= 0)),
       entries,
@@ -75,7 +75,7 @@ export class RegionCode implements Ways {
     this.longest = this.longestPaths()
     this.flagsLive = flagsLiveAtEnds(nodes, (from, to) => !this.isForward(from, to) || this.changesPage(from, to))
     for (const entry of entries) this.arriving.set(entry, undefined)
-    this.blocks = new BlockCode(this.g, this.flags, this, this.used, this.written)
+    this.blocks = new BlockCode(this.g, this.flags, this, { blocks, ...registers })
   }
 
   /** Instructions that one pass through the region may take: it may be entered only with this much budget. */
@@ -93,7 +93,7 @@ export class RegionCode implements Ways {
     this.emitItems(items, true)
     g.op(w.END)
     this.epilogue()
-    return { locals: LOCAL_DECLARATIONS, code: g.out, hints: g.hints }
+    return { locals: [...LOCAL_DECLARATIONS, ...this.blocks.calls.vectors.declarations], code: g.out, hints: g.hints }
   }
 
   private longestPaths(): number[] {
@@ -120,6 +120,7 @@ export class RegionCode implements Ways {
   private prologue(): void {
     const { g } = this
     for (const slot of this.used) g.reload(slot)
+    this.blocks.calls.vectors.reloadAll()
     g.reloadContext()
     g.get(L_S)
     g.memory(w.I64_LOAD, S.BUDGET)
@@ -145,6 +146,7 @@ export class RegionCode implements Ways {
   private epilogue(): void {
     const { g } = this
     for (const slot of this.written) g.spill(slot)
+    this.blocks.calls.vectors.spillAll()
     g.get(L_S)
     g.get(L_PC)
     g.memory(w.I64_STORE, S.PC)

@@ -1,8 +1,9 @@
 /** Which general registers the blocks of a region read or write. Records that call the kernel count for all. */
 
 import * as op from '../ir/ops.js'
-import { isPureVector } from './call-code.js'
+import { usesIntegerState } from './call-code.js'
 import type { IrBlock, IrRecord } from './record.js'
+import { comparesStrings, generalOperands } from './vector-operands.js'
 
 const GPRS = 16
 const RAX = 0
@@ -39,14 +40,21 @@ function note(record: IrRecord, used: Set<number>, written: Set<number>): void {
   const { op: code } = record
   const read = (slot: number): void => void (slot >> 3 < GPRS && used.add(slot >> 3))
   const write = (slot: number): void => void (slot >> 3 < GPRS && written.add(slot >> 3))
-  if (code === op.OP_HLP || code === op.OP_X87 || (code === op.OP_VEC && !isPureVector(record))) {
+  const id = record.imm & 0xffff
+  if (code === op.OP_X87 && !usesIntegerState(id)) return
+  if (code === op.OP_HLP || code === op.OP_X87 || (code === op.OP_VEC && comparesStrings(id))) {
     for (let n = 0; n < GPRS; n++) {
       used.add(n)
       written.add(n)
     }
     return
   }
-  if (code === op.OP_VEC || code === op.OP_VMOV) return
+  if (code === op.OP_VEC) {
+    const operands = generalOperands(record)
+    operands.reads.forEach(read)
+    operands.writes.forEach(write)
+    return
+  }
   read(record.a)
   read(record.b)
   read(record.d)

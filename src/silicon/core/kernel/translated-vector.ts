@@ -1,0 +1,29 @@
+// What translated code calls for 16-byte memory operands that its soft TLB does not have, or that are misaligned.
+
+import { MXCSR, VT1 } from '../state/layout'
+import { GP, raise_error } from './fault'
+import { memory16, put16 } from './vector-operand'
+
+// Alignment rules, as translate/vector-access.ts has them.
+const ANY_ADDRESS: u32 = 0
+const BY_MXCSR: u32 = 1
+/** MXCSR.MM */
+const MISALIGNED_MASK: u32 = 1 << 17
+
+/** True, with #GP(0) pending, where `la` may not be used. */
+function refused(s: usize, la: u64, rule: u32): bool {
+  if (!(la & 15) || rule == ANY_ADDRESS) return false
+  if (rule == BY_MXCSR && load<u32>(s, MXCSR) & MISALIGNED_MASK) return false
+  raise_error(s, GP, 0)
+  return true
+}
+
+/** Address of the 16 bytes at `la`, or 0 with a fault pending. */
+export function slow_load16(s: usize, la: u64, rule: u32): usize {
+  return refused(s, la, rule) ? 0 : memory16(s, la)
+}
+
+/** Stores the 16 bytes of VT1 at `la`; a fault is left pending. */
+export function slow_store16(s: usize, la: u64, rule: u32): void {
+  if (!refused(s, la, rule)) put16(s, la, s + VT1)
+}

@@ -1,0 +1,239 @@
+/** Vector instructions in line: integer arithmetic, shuffles, moves. What has no form here is left to the kernel (call-code.ts). */
+
+import { FLAG_ORDER } from '../ir/flag-kinds.js'
+import * as V from '../ir/vector-ids.js'
+import type { AccessCode } from './access-code.js'
+import type { Flags } from './flags.js'
+import { type GuestCode, L_FA, L_FR, L_LA } from './guest.js'
+import type { IrRecord } from './record.js'
+import { ALIGNED, ANY_ADDRESS, BY_MXCSR, pushLane, type VectorAccess } from './vector-access.js'
+import { pushForm, simd, zeroVector } from './vector-form-code.js'
+import { binaryForms, insertForm, narrowForms, shiftForms, type VectorForm } from './vector-forms.js'
+import { IN_MEMORY, usesXmm0, vectorId } from './vector-operands.js'
+import { L_OPERAND, L_X, type VectorRegisters } from './vector-registers.js'
+import * as w from './wasm-ops.js'
+import * as S from '../state/layout.js'
+
+const insertBytes: Readonly<Record<number, number>> = { [V.V_PINSRB]: 1, [V.V_PINSRW]: 2 }
+const extractBytes: Readonly<Record<number, number>> = { [V.V_PEXTRB]: 1, [V.V_PEXTRW]: 2, [V.V_PEXTRW_REG]: 2, [V.V_EXTRACTPS]: 4 }
+const insertLanes: Readonly<Record<number, string>> = { 1: 'i8x16', 2: 'i16x8', 4: 'i32x4', 8: 'i64x2' }
+const masks: ReadonlyMap<number, string> = new Map([
+  [V.V_PMOVMSKB, 'i8x16.bitmask'],
+  [V.V_MOVMSKPS, 'i32x4.bitmask'],
+  [V.V_MOVMSKPD, 'i64x2.bitmask'],
+])
+/** Stores to memory or another register: [bytes, lane]. */
+const stores: ReadonlyMap<number, readonly [number, number]> = new Map([
+  [V.V_MOVQ_STORE, [8, 0]],
+  [V.V_MOVSS_STORE, [4, 0]],
+  [V.V_MOVSD_STORE, [8, 0]],
+  [V.V_MOVL_STORE, [8, 0]],
+  [V.V_MOVH_STORE, [8, 1]],
+])
+const wholeMoves = new Set([V.V_MOVU_LOAD, V.V_MOVA_LOAD, V.V_MOVU_STORE, V.V_MOVA_STORE])
+const generalMoves = new Set([
+  V.V_MOVD_LOAD,
+  V.V_MOVD_STORE,
+  V.V_MOVNTI,
+  V.V_PINSRB,
+  V.V_PINSRW,
+  V.V_PINSRD,
+  V.V_PEXTRB,
+  V.V_PEXTRW,
+  V.V_PEXTRW_REG,
+  V.V_PEXTRD,
+  V.V_EXTRACTPS,
+])
+
+export function isInlineVector(record: IrRecord): boolean {
+  const id = vectorId(record)
+  return (
+    binaryForms.has(id) ||
+    shiftForms.has(id) ||
+    narrowForms.has(id) ||
+    wholeMoves.has(id) ||
+    stores.has(id) ||
+    masks.has(id) ||
+    generalMoves.has(id) ||
+    id === V.V_INSERTPS ||
+    id === V.V_PTEST
+  )
+}
+
+/** Bytes of a general operand of 32 bits, or 64 with REX.W. */
+const generalBytes = (record: IrRecord): number => (record.b === 8 ? 8 : 4)
+
+export class VectorCode {
+  constructor(
+    private readonly g: GuestCode,
+    private readonly flags: Flags,
+    private readonly access: AccessCode,
+    private readonly memory: VectorAccess,
+    private readonly registers: VectorRegisters,
+  ) {}
+
+  /** A record that isInlineVector. */
+  emit(record: IrRecord): void {
+    const id = vectorId(record)
+    const form = binaryForms.get(id)
+    if (form !== undefined) return this.binary(record, form)
+    if (shiftForms.has(id)) return this.assign(record.a, shiftForms.get(id)!, record, record.a, record.a)
+    if (narrowForms.has(id)) return this.narrow(record)
+    if (wholeMoves.has(id)) return this.moveWhole(record)
+    if (stores.has(id)) return this.storeScalar(record)
+    if (masks.has(id)) return this.mask(record)
+    if (id === V.V_PTEST) return this.test(record)
+    if (id === V.V_INSERTPS) return this.insertSingle(record)
+    return this.general(record)
+  }
+
+  /** XMM `to` = form(XMM a, local b). */
+  private assignFrom(to: number, form: VectorForm, record: IrRecord, a: number, b: number): void {
+    const { g, registers } = this
+    const immediate = record.imm2 & 0xff
+    const xmm0 = usesXmm0(vectorId(record)) ? registers.of(0) : b
+    pushForm(g, form, immediate, { a: registers.of(a), b, x: L_X, xmm0 })
+    g.set(registers.of(to))
+  }
+
+  private assign(to: number, form: VectorForm, record: IrRecord, a: number, b: number): void {
+    this.assignFrom(to, form, record, a, this.registers.of(b))
+  }
+
+  /** Local of a 16-byte source. */
+  private source16(record: IrRecord): number {
+    if (record.a !== IN_MEMORY) return this.registers.of(record.a)
+    this.memory.load16(record, BY_MXCSR, L_OPERAND)
+    return L_OPERAND
+  }
+
+  private binary(record: IrRecord, form: VectorForm): void {
+    const b = this.source16(record)
+    this.assignFrom(record.d, form, record, record.d, b)
+  }
+
+  private narrow(record: IrRecord): void {
+    const { form, bytes, memory } = narrowForms.get(vectorId(record))!
+    if (record.a !== IN_MEMORY) return this.assign(record.d, form, record, record.d, record.a)
+    this.memory.loadNarrow(record, bytes, L_OPERAND)
+    return this.assignFrom(record.d, memory ?? form, record, record.d, L_OPERAND)
+  }
+
+  private moveWhole(record: IrRecord): void {
+    const { g, registers } = this
+    const id = vectorId(record)
+    const store = id === V.V_MOVU_STORE || id === V.V_MOVA_STORE
+    const alignment = id === V.V_MOVA_LOAD || id === V.V_MOVA_STORE ? ALIGNED : ANY_ADDRESS
+    if (record.a !== IN_MEMORY) {
+      g.get(registers.of(store ? record.d : record.a))
+      g.set(registers.of(store ? record.a : record.d))
+    } else if (store) this.memory.store16(record, alignment, registers.of(record.d))
+    else this.memory.load16(record, alignment, registers.of(record.d))
+  }
+
+  /** The low or high part of register d to memory or to register a. */
+  private storeScalar(record: IrRecord): void {
+    const id = vectorId(record)
+    const [bytes, lane] = stores.get(id)!
+    if (record.a === IN_MEMORY) return this.memory.storeLane(record, bytes, lane, this.registers.of(record.d))
+    // The register forms are those of the loads, with the operands exchanged.
+    const twin = id === V.V_MOVQ_STORE ? V.V_MOVQ_LOAD : id === V.V_MOVSS_STORE ? V.V_MOVSS_LOAD : V.V_MOVSD_LOAD
+    return this.assign(record.a, narrowForms.get(twin)!.form, record, record.a, record.d)
+  }
+
+  private mask(record: IrRecord): void {
+    const { g } = this
+    g.get(this.registers.of(record.a))
+    simd(g, masks.get(vectorId(record))!)
+    g.op(w.I64_EXTEND_I32_U)
+    g.write(record.d, 3)
+  }
+
+  /** ZF = no common bit, CF = no bit of the source outside of the destination; the other flags are cleared. */
+  private test(record: IrRecord): void {
+    const { g } = this
+    const b = this.source16(record)
+    const a = this.registers.of(record.d)
+    const common = (code: string): void => {
+      g.get(b)
+      g.get(a)
+      simd(g, code)
+      simd(g, 'v128.any_true')
+    }
+    common('v128.and')
+    g.op(w.I64_EXTEND_I32_U)
+    g.set(L_FR)
+    // FLAG_AUX: CF in bits 63 and 62, so that OF is clear; bit 8 makes PF 0 where the result is zero.
+    common('v128.andnot')
+    g.op(w.I32_EQZ, w.I64_EXTEND_I32_U)
+    g.i64(3)
+    g.op(w.I64_MUL)
+    g.i64(62)
+    g.op(w.I64_SHL)
+    g.get(L_FR)
+    g.op(w.I64_EQZ, w.I64_EXTEND_I32_U)
+    g.i64(8)
+    g.op(w.I64_SHL, w.I64_OR)
+    g.set(L_FA)
+    this.flags.became(FLAG_ORDER, 0)
+  }
+
+  private insertSingle(record: IrRecord): void {
+    const inMemory = record.a === IN_MEMORY
+    if (inMemory) this.memory.loadNarrow(record, 4, L_OPERAND)
+    const b = inMemory ? L_OPERAND : this.registers.of(record.a)
+    this.assignFrom(record.d, insertForm(record.imm2 & 0xff, inMemory), record, record.d, b)
+  }
+
+  // ---- between general and vector registers
+
+  private general(record: IrRecord): void {
+    const id = vectorId(record)
+    if (id === V.V_MOVNTI) return this.storeGeneral(record)
+    if (id === V.V_MOVD_LOAD) return this.fromGeneral(record)
+    if (id === V.V_MOVD_STORE) return this.extract(record, generalBytes(record), 0, record.d)
+    if (id >= V.V_PINSRB && id <= V.V_PINSRD) return this.insert(record, insertBytes[id] ?? generalBytes(record))
+    const bytes = extractBytes[id] ?? generalBytes(record)
+    const lane = record.imm2 & (16 / bytes - 1)
+    if (id !== V.V_PEXTRW_REG) return this.extract(record, bytes, lane, record.d)
+    pushLane(this.g, bytes, lane, this.registers.of(record.a))
+    return this.g.write(record.d, 3)
+  }
+
+  private storeGeneral(record: IrRecord): void {
+    const { g } = this
+    const size = record.b === 8 ? 3 : 2
+    g.read64(S.T0)
+    g.set(L_LA)
+    this.access.store(record, size, () => g.read(record.d, size))
+  }
+
+  private fromGeneral(record: IrRecord): void {
+    const { g } = this
+    const bytes = generalBytes(record)
+    if (record.a === IN_MEMORY) return this.memory.loadNarrow(record, bytes, this.registers.of(record.d))
+    zeroVector(g)
+    g.read(record.a, bytes === 8 ? 3 : 2)
+    simd(g, 'i64x2.replace_lane', 0)
+    return g.set(this.registers.of(record.d))
+  }
+
+  private extract(record: IrRecord, bytes: number, lane: number, from: number): void {
+    if (record.a === IN_MEMORY) return this.memory.storeLane(record, bytes, lane, this.registers.of(from))
+    pushLane(this.g, bytes, lane, this.registers.of(from))
+    return this.g.write(record.a, 3)
+  }
+
+  private insert(record: IrRecord, bytes: number): void {
+    const { g } = this
+    const d = this.registers.of(record.d)
+    const lane = record.imm2 & (16 / bytes - 1)
+    if (record.a === IN_MEMORY) this.memory.loadNarrow(record, bytes, L_OPERAND)
+    g.get(d)
+    if (record.a === IN_MEMORY) pushLane(g, 8, 0, L_OPERAND)
+    else g.read64(record.a)
+    if (bytes !== 8) g.op(w.I32_WRAP_I64)
+    simd(g, `${insertLanes[bytes]!}.replace_lane`, lane)
+    g.set(d)
+  }
+}

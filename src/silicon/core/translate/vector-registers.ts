@@ -1,0 +1,87 @@
+/**
+ * The XMM registers of a region in locals, like its general registers: loaded on entry, stored where it is left and before calls that read them. Registers
+ * that only the kernel's functions work on have no local.
+ */
+
+import { V128 } from '../../../lib/wasm-encoder.js'
+import * as op from '../ir/ops.js'
+import * as S from '../state/layout.js'
+import { type GuestCode, L_S, LOCAL_DECLARATIONS } from './guest.js'
+import type { IrBlock, IrRecord } from './record.js'
+import { simdMemory } from './vector-form-code.js'
+import { xmmOperands } from './vector-operands.js'
+
+const PARAMETERS = 2
+const FIRST = LOCAL_DECLARATIONS.reduce((sum, [count]) => sum + count, PARAMETERS)
+
+/** Vectors: an operand from memory, then scratch. */
+export const L_OPERAND = FIRST
+export const L_X = FIRST + 1
+const SCRATCH = 2
+
+const offsetOf = (register: number): number => S.XMM + register * S.XMM_STRIDE
+
+export class VectorRegisters {
+  private readonly locals = new Map<number, number>()
+  private readonly written = new Set<number>()
+  private readonly any: boolean
+
+  /** `isInline`: the record's registers are worked on in locals. */
+  constructor(
+    private readonly g: GuestCode,
+    blocks: readonly IrBlock[],
+    isInline: (record: IrRecord) => boolean,
+  ) {
+    const records = blocks.flatMap((block) => block.records.filter((record) => record.op === op.OP_VEC && isInline(record)))
+    this.any = records.length > 0
+    for (const record of records) {
+      const { reads, writes } = xmmOperands(record)
+      for (const register of reads) if (!this.locals.has(register)) this.locals.set(register, FIRST + SCRATCH + this.locals.size)
+      for (const register of writes) this.written.add(register)
+    }
+  }
+
+  /** Locals beside those of every region. */
+  get declarations(): readonly (readonly [number, number])[] {
+    return this.any ? [[SCRATCH + this.locals.size, V128]] : []
+  }
+
+  /** Local of an XMM register that some record in line names. */
+  of(register: number): number {
+    const local = this.locals.get(register)
+    if (local === undefined) throw new Error(`translator: XMM${register} has no local`)
+    return local
+  }
+
+  private spillOne(register: number): void {
+    const { g } = this
+    g.get(L_S)
+    g.get(this.of(register))
+    simdMemory(g, 'v128.store', offsetOf(register))
+  }
+
+  private reloadOne(register: number): void {
+    const { g } = this
+    g.get(L_S)
+    simdMemory(g, 'v128.load', offsetOf(register))
+    g.set(this.of(register))
+  }
+
+  /** Before the kernel reads these: stores those whose local may be newer. */
+  spill(registers: Iterable<number>): void {
+    for (const register of new Set(registers)) if (this.written.has(register)) this.spillOne(register)
+  }
+
+  /** After the kernel has written these. */
+  reload(registers: Iterable<number>): void {
+    for (const register of new Set(registers)) if (this.locals.has(register)) this.reloadOne(register)
+  }
+
+  spillAll(): void {
+    this.spill(this.written)
+  }
+
+  reloadAll(): void {
+    this.reload(this.locals.keys())
+  }
+}
