@@ -54,6 +54,8 @@ export interface CodeCounters {
   readonly translated: TranslatorCounters | undefined
   /** Instructions that translated code has run. */
   readonly instructionsTranslated: number
+  /** Times that translated code was entered. */
+  readonly entries: number
   /** Time in the translator and in V8 behind it, on the core's path. */
   readonly translatingMs: number
   /** Blocks whose code changed under them, times the whole cache was cleared, bytes of its arena in use. */
@@ -116,6 +118,7 @@ export class CoreKernel {
     return {
       ...{ blocks, instructions, loweringMs, translatingMs, clears },
       translated: this.translator?.counters,
+      entries: word(op.CODE_ENTRIES) + word(op.CODE_ENTRIES + 4) * 0x100000000,
       instructionsTranslated: word(op.CODE_TRANSLATED) + word(op.CODE_TRANSLATED + 4) * 0x100000000,
       blocksDropped: word(op.CODE_BLOCKS_DROPPED),
       arenaBytes: word(op.CODE_ARENA_POINTER) - CODE_ARENA_BASE,

@@ -30,7 +30,7 @@ function codeLines({ vm, chip: { code, cores, memory } }: MachineStatistics): st
   for (const { tlbMisses } of cores) for (const kind of ['read', 'write', 'execute'] as const) misses[kind] += tlbMisses[kind]
   const perThousand = ((misses.read + misses.write + misses.execute) / Math.max(1, vm.instructions)) * 1000
   return [
-    `tiers: ${percent(interpreted, vm.instructions)} of the instructions interpreted, ${percent(code.instructionsTranslated, vm.instructions)} translated`,
+    `tiers: ${percent(interpreted, vm.instructions)} of the instructions interpreted, ${percent(code.instructionsTranslated, vm.instructions)} translated, ${(code.instructionsTranslated / Math.max(1, code.entries)).toFixed(0)} for each entry of a region`,
     `code: ${code.blocks} blocks of ${code.instructions} instructions lowered in ${seconds(code.loweringMs)}; ${code.blocksDropped} dropped, ` +
       `${(code.arenaBytes / 2 ** 20).toFixed(1)} MiB in use, cleared ${code.clears} times`,
     ...(translated

@@ -482,8 +482,8 @@ export const CODE_CLEARS = 12
 export const CODE_TRANSLATED = 16
 /** Nonzero: a block that belongs to a region has been dropped since the running region was entered. */
 export const CODE_STALE = 24
-/** Entries in use in REGION_TABLE. */
-export const CODE_REGIONS = 28
+/** Times that a region was entered (u64). */
+export const CODE_ENTRIES = 32
 
 // ---- table of regions at REGION_TABLE: 8 bytes each: function table index u32 (0 = not to be entered), instructions that one pass may take u32
 export const REGION_ENTRY_BYTES = 8

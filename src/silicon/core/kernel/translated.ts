@@ -1,6 +1,7 @@
 // The kernel's side of translated code: how the interpreter enters a region, and what regions call.
 
 import {
+  CODE_ENTRIES,
   CODE_STALE,
   CODE_TRANSLATED,
   OP_BIT,
@@ -80,6 +81,7 @@ export function enter_region(s: usize, ip: usize): usize {
   const before = load<i64>(s, BUDGET)
   let at = ip
   let next: usize = 0
+  let entries: u64 = 0
   store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
   while (true) {
     const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
@@ -96,6 +98,7 @@ export function enter_region(s: usize, ip: usize): usize {
       next = at + 16
       break
     }
+    entries++
     const r = call_indirect<u32>(index, s, load<u32>(at, 12))
     if (r != R_NEXT) {
       next = r
@@ -114,6 +117,7 @@ export function enter_region(s: usize, ip: usize): usize {
   }
   const ran = before - load<i64>(s, BUDGET)
   store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_TRANSLATED) + <u64>ran, CODE_TRANSLATED)
+  store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + entries, CODE_ENTRIES)
   return next
 }
 

@@ -205,11 +205,6 @@ export const TLB_MISSES = 0x6d8
 export const MXCSR = 0x6c0
 /** u32 */
 export const PKRU = 0x6c4
-/** Flags in parts as a region leaves them for the next one (ir/flag-kinds.ts): kind u32 (0: they stand in FLAG_RES and FLAG_AUX), operands and result u64. */
-export const LAZY_KIND = 0x6e0
-export const LAZY_A = 0x6e8
-export const LAZY_B = 0x6f0
-export const LAZY_R = 0x6f8
 /** Sixteen registers of 32 bytes (upper halves reserved for YMM). */
 export const XMM = 0x700
 export const XMM_STRIDE = 32
@@ -227,6 +222,12 @@ export const TLB_WRITE = 0x11000
 export const TLB_ENTRIES = 4096
 export const TLB_EXEC = 0x21000
 export const TLB_EXEC_ENTRIES = 1024
+// ---- between regions
+/** Flags in parts as a region leaves them for the next one (ir/flag-kinds.ts): kind u32 (0: they stand in FLAG_RES and FLAG_AUX), operands and result u64. */
+export const LAZY_KIND = 0x25000
+export const LAZY_A = 0x25008
+export const LAZY_B = 0x25010
+export const LAZY_R = 0x25018
 // ---- jump cache: 16-byte entries { linear pc u64, CTX | MODE << 12 u32, block address u32 }
 export const JUMP_CACHE = 0x28000
 export const JUMP_CACHE_ENTRIES = 8192

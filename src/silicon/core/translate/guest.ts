@@ -102,9 +102,12 @@ export class GuestCode {
     this.out.u32(offset)
   }
 
+  /** Calls a function of the kernel (kernel-functions.ts), whose type has the same number. */
   call(index: number): void {
-    this.out.byte(w.CALL)
+    this.i32(index)
+    this.out.byte(w.CALL_INDIRECT)
     this.out.u32(index)
+    this.out.byte(0)
   }
 
   if(type: number = w.TYPE_EMPTY): void {

@@ -1,6 +1,6 @@
-/** Functions of the core kernel that regions import, in the order of their indexes. */
+/** Functions of the core kernel that regions call, in the order of their places in the table and of their types. */
 
-import { type FunctionImport, I32, I64 } from '../../../lib/wasm-encoder.js'
+import { type FunctionType, I32, I64 } from '../../../lib/wasm-encoder.js'
 
 export const F_SLOW_LOAD = 0
 export const F_SLOW_STORE = 1
@@ -14,19 +14,26 @@ export const F_X87 = 8
 export const F_LOAD16 = 9
 export const F_STORE16 = 10
 
-export const kernelFunctions: readonly FunctionImport[] = [
-  { module: 'k', name: 'slow_load', type: { parameters: [I32, I64, I32], results: [I64] } },
-  { module: 'k', name: 'slow_store', type: { parameters: [I32, I64, I32, I64], results: [] } },
-  { module: 'k', name: 'load_for_write', type: { parameters: [I32, I64, I32], results: [I64] } },
-  { module: 'k', name: 'execute_record', type: { parameters: [I32, I32], results: [I32] } },
-  { module: 'k', name: 'materialize', type: { parameters: [I32, I32, I64, I64, I64], results: [] } },
-  { module: 'k', name: 'condition_on', type: { parameters: [I32, I32, I64, I64, I64, I32], results: [I32] } },
-  { module: 'k', name: 'carry_on', type: { parameters: [I32, I32, I64, I64, I64], results: [I64] } },
-  { module: 'k', name: 'vector', type: { parameters: [I32, I32], results: [I32] } },
-  { module: 'k', name: 'x87', type: { parameters: [I32, I32], results: [I32] } },
-  { module: 'k', name: 'slow_load16', type: { parameters: [I32, I64, I32], results: [I32] } },
-  { module: 'k', name: 'slow_store16', type: { parameters: [I32, I64, I32], results: [] } },
+export const kernelFunctions: readonly { readonly name: string; readonly type: FunctionType }[] = [
+  { name: 'slow_load', type: { parameters: [I32, I64, I32], results: [I64] } },
+  { name: 'slow_store', type: { parameters: [I32, I64, I32, I64], results: [] } },
+  { name: 'load_for_write', type: { parameters: [I32, I64, I32], results: [I64] } },
+  { name: 'execute_record', type: { parameters: [I32, I32], results: [I32] } },
+  { name: 'materialize', type: { parameters: [I32, I32, I64, I64, I64], results: [] } },
+  { name: 'condition_on', type: { parameters: [I32, I32, I64, I64, I64, I32], results: [I32] } },
+  { name: 'carry_on', type: { parameters: [I32, I32, I64, I64, I64], results: [I64] } },
+  { name: 'vector', type: { parameters: [I32, I32], results: [I32] } },
+  { name: 'x87', type: { parameters: [I32, I32], results: [I32] } },
+  { name: 'slow_load16', type: { parameters: [I32, I64, I32], results: [I32] } },
+  { name: 'slow_store16', type: { parameters: [I32, I64, I32], results: [] } },
 ]
+
+/** The table that regions call them through; `exported` are the core kernel's exports. */
+export function kernelFunctionTable(exported: Readonly<Record<string, unknown>>): WebAssembly.Table {
+  const table = new WebAssembly.Table({ element: 'anyfunc', initial: kernelFunctions.length })
+  kernelFunctions.forEach(({ name }, n) => table.set(n, exported[name]))
+  return table
+}
 
 /** Type of a region function: (state, entry) → R_*. */
 export const regionType = { parameters: [I32, I32], results: [I32] } as const

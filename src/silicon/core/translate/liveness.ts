@@ -1,7 +1,7 @@
 /** Which records need the flags that an earlier one leaves: those that read them, and those that may leave the region. */
 
 import * as op from '../ir/ops.js'
-import type { IrBlock } from './record.js'
+import type { IrBlock, IrRecord } from './record.js'
 
 const between = (code: number, first: number, last: number): boolean => code >= first && code <= last
 
@@ -22,7 +22,7 @@ function overwrites(code: number): boolean {
 /**
  * Cannot leave the region, and asks of the flags no more than to pass some of them on: what is seen of those is seen behind it.
  */
-function passes(code: number): boolean {
+function passes({ op: code, c }: IrRecord): boolean {
   return (
     between(code, op.OP_ADDN32, op.OP_XORIN64) ||
     between(code, op.OP_INC8, op.OP_DEC64) ||
@@ -30,7 +30,8 @@ function passes(code: number): boolean {
     between(code, op.OP_SHLIN32, op.OP_SARIN64) ||
     between(code, op.OP_SHL8, op.OP_SAR64) ||
     between(code, op.OP_MOV64, op.OP_LEA32_BIS) ||
-    code === op.OP_ROTATE ||
+    // RCL and RCR read CF.
+    (code === op.OP_ROTATE && c >> 2 < 2) ||
     code === op.OP_SHIFT_DOUBLE ||
     code === op.OP_BIT ||
     code === op.OP_SCAN ||
@@ -45,10 +46,11 @@ function passes(code: number): boolean {
 /** True where flags left by record `position` of `block` may be seen; -1: those that it begins with. `atEnd`: where it goes on they may be. */
 export function flagsAreLive(block: IrBlock, position: number, atEnd: boolean): boolean {
   for (let n = position + 1; n < block.records.length; n++) {
-    const { op: code, imm2 } = block.records[n]!
+    const record = block.records[n]!
+    const { op: code, imm2 } = record
     if (overwrites(code)) return false
     if ((code === op.OP_JMP || code === op.OP_NEXT) && imm2 !== op.LINK_NEVER) return atEnd
-    if (!passes(code)) return true
+    if (!passes(record)) return true
   }
   return true
 }

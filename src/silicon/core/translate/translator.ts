@@ -5,20 +5,21 @@ import { FRAME_BYTES, REGION_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
 import { UntranslatableError } from './call-code.js'
-import { kernelFunctions, regionType } from './kernel-functions.js'
+import { kernelFunctions, kernelFunctionTable, regionType } from './kernel-functions.js'
 import { planRegion, type RegionPlan } from './plan.js'
 import { RegionCode } from './region-code.js'
 
 /** A block that cannot be translated is not offered again soon. */
 const NEVER = 0x7fffffff
 const REGION_IDS = 8
+const kernelTypes = kernelFunctions.map(({ type }) => type)
 
 export interface TranslatorPort {
   readonly words: Int32Array
   readonly memory: WebAssembly.Memory
   /** The core kernel's function table. */
   readonly table: WebAssembly.Table
-  /** Exports of the core kernel, imported by regions as module `k`. */
+  /** Exports of the core kernel, which regions call. */
   readonly kernel: Readonly<Record<string, unknown>>
   /** Executions after which a block is offered. */
   readonly hotAfter: number
@@ -40,8 +41,14 @@ export class Translator {
   private refused = 0
   /** Number of the next region; 0 is none. */
   private next = 1
+  private readonly functions: WebAssembly.Table
+  /** Places in the kernel's table that are ours, and how many of them are in use. */
+  private readonly places: number[] = []
+  private placesUsed = 0
 
-  constructor(private readonly port: TranslatorPort) {}
+  constructor(private readonly port: TranslatorPort) {
+    this.functions = kernelFunctionTable(port.kernel)
+  }
 
   get counters(): TranslatorCounters {
     return { regions: this.regions, blocks: this.blocks, bytes: this.bytes, refused: this.refused }
@@ -50,6 +57,9 @@ export class Translator {
   /** The code cache has been cleared: no region stands any more. */
   cleared(): void {
     this.next = 1
+    // Their code can be collected.
+    for (const place of this.places) this.port.table.set(place, null)
+    this.placesUsed = 0
     this.port.words.fill(0, REGION_TABLE >> 2, (REGION_TABLE >> 2) + (op.REGIONS_MAX * op.REGION_ENTRY_BYTES) / 4)
   }
 
@@ -87,12 +97,11 @@ export class Translator {
   }
 
   private install(plan: RegionPlan): void {
-    const { words, table, memory, kernel } = this.port
+    const { words, memory } = this.port
     const code = new RegionCode(plan)
-    const bytes = encodeModule(kernelFunctions, regionType, [code.build()])
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory }, k: kernel })
-    const index = table.grow(1)
-    table.set(index, instance.exports['f0'])
+    const bytes = encodeModule(kernelTypes, regionType, [code.build()])
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, functions: this.functions } })
+    const index = this.place(instance.exports['f0'])
     const region = this.next++
     const entry = (REGION_TABLE + region * op.REGION_ENTRY_BYTES) >> 2
     words[entry] = index
@@ -107,6 +116,15 @@ export class Translator {
     this.regions++
     this.blocks += plan.nodes.length
     this.bytes += bytes.length
+  }
+
+  /** Puts `region` into the kernel's function table. */
+  private place(region: unknown): number {
+    const { table } = this.port
+    const place = this.places[this.placesUsed] ?? table.grow(1)
+    this.places[this.placesUsed++] = place
+    table.set(place, region)
+    return place
   }
 
   /** Notes in the block at `address` that dropping it ends `region`. The planner takes no block whose list is full. */

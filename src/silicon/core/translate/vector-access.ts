@@ -41,7 +41,7 @@ export class VectorAccess {
 
   private leaveOnTrouble(record: IrRecord, stale: boolean): void {
     this.access.pushTrouble(stale)
-    this.g.if()
+    this.g.ifUnlikely()
     this.leave(record)
     this.g.end()
   }
@@ -51,7 +51,7 @@ export class VectorAccess {
     const { g, access } = this
     this.address()
     this.pushHit16(S.TLB_READ, alignment)
-    g.if(w.TYPE_I32)
+    g.ifLikely(w.TYPE_I32)
     access.pushHost(S.TLB_READ)
     g.else()
     g.get(L_S)
