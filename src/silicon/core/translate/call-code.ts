@@ -26,7 +26,7 @@ function findPureVectors(): ReadonlySet<number> {
     if (row.semantics.kind !== 'vector') continue
     const operands = row.operands.split(',')
     const general = operands.some((operand) => 'EGRBZ'.includes(operand[0] ?? '') && operand !== '')
-    const flags = /COMIS|PTEST|PCMP.STR|MASKMOV/.test(row.mnemonic)
+    const flags = /COMIS|P?TEST|PCMP.STR|MASKMOV|GATHER/.test(row.mnemonic)
     ;(general || flags ? impure : pure).add(row.semantics.id)
   }
   for (const id of impure) pure.delete(id)
