@@ -61,11 +61,11 @@ function withoutPrefixes(code: Uint8Array, mode: CodeMode): string {
 /** Calls into the host's kernel and hypervisor. */
 const notToBeRun = (opcode: string): boolean => /^(0f05|0f34|cd|0f01d9|0f01c1)/.test(opcode)
 
-/** What the host's CPU may know and our chip does not claim: EVEX and XOP; GFNI; MOVDIRI, MOVDIR64B. */
-const beyondOurChip = (opcode: string): boolean => /^(62|8f|0f38cf|0f3ac[ef]|0f38f[89])/.test(opcode)
+/** What the host's CPU may know and our chip does not claim: EVEX and XOP; GFNI; MOVDIRI, MOVDIR64B; CR8 as LOCK MOV CR0. */
+const beyondOurChip = (opcode: string): boolean => /^(0f2[02]|62|8f|0f38cf|0f3ac[ef]|0f38f[89])/.test(opcode)
 
 /** Instructions that decode, and of which #UD is decided by registers, modes or features. */
-const undefinedAtRunTime = (opcode: string): boolean => /^(0f2[0-3]|0f01|0f00|0f0[5-7]|0f3[4-7]|0fae|0fc7)/.test(opcode)
+const undefinedAtRunTime = (opcode: string): boolean => /^(0f2[0-3]|0f01|0f00|0f0[5-7]|0f3[4-7]|0fae)/.test(opcode)
 
 interface Hosts {
   readonly length: number

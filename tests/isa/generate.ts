@@ -290,7 +290,7 @@ function drawEncoding(random: Random, row: CompiledRow, mode: CodeMode): Encodin
     lock: false,
     repeat: 0,
     segment: random.oneIn(8) ? random.pick(mode !== 'compatibility' ? [0x64, 0x65, 0x26, 0x2e, 0x36, 0x3e] : [0x26, 0x36, 0x3e, 0x2e]) : 0,
-    wide: row.w >= 0 ? row.w === 1 : long && random.oneIn(3),
+    wide: row.w >= 0 ? row.w === 1 : (long || row.vex) && random.oneIn(3),
     rexAlways: random.oneIn(4),
     reg: random.below(registers),
     rm: random.below(registers),
@@ -301,7 +301,8 @@ function drawEncoding(random: Random, row: CompiledRow, mode: CodeMode): Encodin
   }
   if (row.vex) e.operandPrefix = false
   // Where an image of many bytes lies across the end of 64 KiB is not compared.
-  if (!long && /^F?X(SAVE|RSTOR)|^F(N?STENV|N?SAVE|LDENV|RSTOR)|^V?MASKMOV(Q|DQU)/.test(row.row.mnemonic)) e.addressPrefix = mode === 'segmented16'
+  if (!long && /^F?X(SAVE|RSTOR)|^F(N?STENV|N?SAVE|LDENV|RSTOR)|^V?MASKMOV(Q|DQU)/.test(row.row.mnemonic))
+    e.addressPrefix = mode === 'segmented16'
   // Whether CS may be written is asked by the host only once something is to be written.
   if (!long && /^(ARPL|MASKMOVQ|MOV [EM][vw],Sw|F?X(SAVE|RSTOR))/.test(`${row.row.mnemonic} ${row.row.operands}`)) e.segment = 0
   // Vector registers as indices need 32-bit addresses.

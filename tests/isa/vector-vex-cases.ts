@@ -2,7 +2,15 @@
 
 import * as V from '../../src/silicon/core/ir/vector-ids.js'
 import type { OpcodeRow } from '../../src/silicon/core/decode/row.js'
-import { type CompiledRow, compileRow, PREFIX_66, PREFIX_F2, PREFIX_F3, VEX_L_ANY, VEX_L_IGNORED } from '../../src/silicon/core/decode/table.js'
+import {
+  type CompiledRow,
+  compileRow,
+  PREFIX_66,
+  PREFIX_F2,
+  PREFIX_F3,
+  VEX_L_ANY,
+  VEX_L_IGNORED,
+} from '../../src/silicon/core/decode/table.js'
 import { AT_MEMORY, AT_OFFSET, AT_UPPER, FX_XMM } from './vector-bench.js'
 import {
   type Case,
@@ -73,9 +81,7 @@ function bytesOf(c: CompiledRow, x: Choice, immediates: readonly number[], r: Fa
   const rex = (x.reg & 8 && c.reg < 0 ? 4 : 0) | (x.index & 8 && x.index >= 0 ? 2 : 0) | (!x.memory && x.rm & 8 ? 1 : 0)
   const last = ((~x.vvvv & 15) << 3) | (x.l << 2) | pp
   const short = c.map === 1 && !x.wide && (rex & 3) === 0 && r.below(2) === 0
-  const prefix = short
-    ? [0xc5, (rex & 4 ? 0 : 0x80) | last]
-    : [0xc4, ((~rex & 7) << 5) | c.map, (x.wide ? 0x80 : 0) | last]
+  const prefix = short ? [0xc5, (rex & 4 ? 0 : 0x80) | last] : [0xc4, ((~rex & 7) << 5) | c.map, (x.wide ? 0x80 : 0) | last]
   const code = [...prefix, c.opcode]
   const reg = (x.reg & 7) << 3
   if (x.index >= 0) code.push(0x44 | reg, (x.scale << 6) | ((x.index & 7) << 3) | RBX, x.displacement & 0xff)

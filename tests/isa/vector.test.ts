@@ -90,7 +90,9 @@ function withNearEstimates(host: Uint8Array, ours: Uint8Array): Uint8Array {
 }
 
 const kernel = compileKernel()
-const rows: readonly OpcodeRow[] = [...mmxRows, ...sseRows, ...cryptoRows, ...avxTwinRows, ...avxRows, ...fmaRows].filter((row) => row.semantics.kind === 'vector')
+const rows: readonly OpcodeRow[] = [...mmxRows, ...sseRows, ...cryptoRows, ...avxTwinRows, ...avxRows, ...fmaRows].filter(
+  (row) => row.semantics.kind === 'vector',
+)
 
 test('vector instructions agree with the host CPU', { skip: noOracle() }, (t) => {
   const features = hostFeatures()

@@ -12,6 +12,8 @@ interface Form {
   readonly operands: string
   /** Restricts ModRM, where the legacy row does not and the VEX form has two rows. */
   readonly only?: 'mem' | 'reg'
+  /** VEX.W, where the form has a row for each; that of W1 is named by the operand of 64 bits and exists in 64-bit mode alone. */
+  readonly w?: 0 | 1
 }
 
 const any = (operands: string): readonly Form[] => [{ vex: 'VEX', operands }]
@@ -54,8 +56,15 @@ const forms: readonly (readonly [RegExp, readonly Form[]])[] = [
   [/^(MOVNTDQA|LDDQU)/, any('Vx,Mx')],
   [/^(MOV[DQ]|MASKMOVDQU) (.*)$/, short('$2')],
   [/^(MOV[AU]P[SD]|MOVDQ[AU]|MOVS[LH]DUP|MOVMSKP[SD]|PMOVMSKB) (.*)$/, any('$2')],
+  [
+    /^PEXTRD/,
+    [
+      { vex: 'VEX.L0', operands: 'Ed,Vx,Ib', w: 0 },
+      { vex: 'VEX.L0', operands: 'Eq,Vx,Ib', w: 1 },
+    ],
+  ],
   // one source
-  [/^(AESIMC|AESKEYGENASSIST|PHMINPOSUW|PCMP.STR.|PEXTR.|EXTRACTPS|LDMXCSR|STMXCSR) (.*)$/, short('$2')],
+  [/^(AESIMC|AESKEYGENASSIST|PHMINPOSUW|PCMP.STR.|PEXTR[BW]|EXTRACTPS|LDMXCSR|STMXCSR) (.*)$/, short('$2')],
   [/^(PSHUFD|PSHUF[LH]W|PABS.|PTEST|(?:SQRT|RSQRT|RCP|ROUND)P[SD]|CVTT?(?:DQ2PS|PS2DQ)) (.*)$/, any('$2')],
   [/^PMOV[SZ]X(BW|WD|DQ)/, any('Vx,Wh')],
   [/^PMOV[SZ]X(BD|WQ)/, any('Vx,Wf')],
@@ -64,7 +73,14 @@ const forms: readonly (readonly [RegExp, readonly Form[]])[] = [
   [/^CVT(PD2PS|T?PD2DQ)/, any('Vdq,Wx')],
   [/^(U?COMIS[SD]|CVTT?S[SD]2SI) (.*)$/, scalar('$2')],
   // two sources
-  [/^PINSR\w Vx,(.*)$/, short('Vx,Hx,$1')],
+  [
+    /^PINSRD/,
+    [
+      { vex: 'VEX.L0', operands: 'Vx,Hx,Ed,Ib', w: 0 },
+      { vex: 'VEX.L0', operands: 'Vx,Hx,Eq,Ib', w: 1 },
+    ],
+  ],
+  [/^PINSR[BW] Vx,(.*)$/, short('Vx,Hx,$1')],
   [/^(INSERTPS|DPPD) Vx,(.*)$/, short('Vx,Hx,$2')],
   [/^((?:ADD|SUB|MUL|DIV|MIN|MAX|CMP|SQRT|RSQRT|RCP|ROUND)S[SD]|CVT(?:SI|SS|SD)2S[SD]) Vx,(.*)$/, scalar('Vx,Hx,$2')],
   [/^PS(RL|RA|LL)\w+ Ux,Ib/, any('Hx,Ux,Ib')],
@@ -87,11 +103,13 @@ function twins(legacy: OpcodeRow): readonly OpcodeRow[] {
   const found = forms.find(([pattern]) => pattern.test(notation))
   if (!found) throw new Error(`opcode table: no VEX form stated for ${notation}`)
   const [pattern, list] = found
-  return list.map(({ vex, operands: form, only }) => {
+  return list.map(({ vex, operands: form, only, w }) => {
     const text = pattern.exec(notation)![0].replace(pattern, form)
-    return row(`${vex} ${encoding}${only ? ` ${only}` : ''}`, `V${mnemonic}`, text, vector(V.V_VEX + semantics.id), {
+    const words = [vex, encoding, ...(only ? [only] : []), ...(w === undefined ? [] : [`W${w}`])]
+    return row(words.join(' '), `V${mnemonic}`, text, vector(V.V_VEX + semantics.id), {
       feature: featureOf(legacy, vex),
       unaligned: true,
+      ...(w === 1 && { modes: 'o64' as const }),
       ...(options.names && { names: [`V${options.names[0]}`, `V${options.names[1]}`, `V${options.names[2]}`] as const }),
       ...(options.reads && { reads: true }),
     })
