@@ -11,7 +11,7 @@ import {
   VEX_L_ANY,
   VEX_L_IGNORED,
 } from '../../src/silicon/core/decode/table.js'
-import { AT_MEMORY, AT_OFFSET, AT_UPPER, FX_XMM } from './vector-bench.js'
+import { AT_MEMORY, AT_OFFSET, AT_UPPER, FX_MXCSR, FX_XMM } from './vector-bench.js'
 import {
   type Case,
   type Fast,
@@ -102,12 +102,48 @@ function aimIndices(v: DataView, row: OpcodeRow, x: Choice, r: Fast): void {
   }
 }
 
+/** Which operands a fused operation multiplies, and which it adds: 1 = ModRM.reg, 2 = VEX.vvvv, 3 = ModRM.rm. */
+const fusedRoles: Readonly<Record<string, readonly [number, number, number]>> = { 132: [1, 3, 2], 213: [2, 1, 3], 231: [2, 3, 1] }
+/** Distances of the addend's exponent from that of the product at which rounding changes its nature. */
+const DISTANCES = [
+  0, 0, 0, 0, 1, -1, 2, -2, 23, 24, 25, -24, -25, 47, 48, -48, 52, 53, 54, -52, -53, -54, 105, 106, 107, -105, -106, -107, 130, -130,
+]
+
+/** Fused operations on products and addends of nearly the same size, or as far apart as it takes: most of their bits cancel, or meet at the rounding point. */
+function nearProducts(v: DataView, row: OpcodeRow, x: Choice, r: Fast): void {
+  const doubles = /[PS]D$/.test(row.mnemonic)
+  const n = doubles ? 8 : 4
+  const roles = fusedRoles[/\d+/.exec(row.mnemonic)![0]]!
+  const put = (operand: number, at: number, value: number): void => {
+    const register = operand === 1 ? x.reg : operand === 2 ? x.vvvv : x.rm
+    const start =
+      operand === 3 && x.memory ? AT_MEMORY + v.getUint32(AT_OFFSET, true) + at : (at < 16 ? FX_XMM : AT_UPPER) + 16 * register + (at & 15)
+    if (doubles) v.setFloat64(start, value, true)
+    else v.setFloat32(start, value, true)
+  }
+  const draw = (): number => {
+    const bits = doubles ? r.u32() * 2 ** 21 + (r.u32() >>> 11) : r.u32() >>> 8
+    const value = (r.below(4) ? bits : Math.floor(bits / 2 ** r.below(30)) + 1) * 2 ** -r.below(40)
+    return r.below(2) ? value : -value
+  }
+  for (let at = 0; at < 32; at += n) {
+    const [a, b] = [draw(), draw()]
+    const step = 1 + (r.below(5) - 2) * 2 ** (doubles ? -52 : -23)
+    const c = (r.below(2) ? -1 : 1) * a * b * step * 2 ** r.pick(DISTANCES)
+    put(roles[0], at, a)
+    put(roles[1], at, b)
+    put(roles[2], at, c)
+  }
+  if (r.below(4)) v.setUint32(FX_MXCSR, r.below(3) ? 0x1fa0 : 0x1f80 | (r.below(4) << 13), true)
+}
+
 /** Operands that mean something: counts of shifts, MXCSR, indices. */
 function settle(v: DataView, row: OpcodeRow, x: Choice, r: Fast): void {
   const id = idOf(row)
   const at = AT_MEMORY + v.getUint32(AT_OFFSET, true)
   if (id === V.V_LDMXCSR && r.below(8)) v.setUint32(at, mxcsr(r), true)
   if (x.index >= 0) aimIndices(v, row, x, r)
+  if (id >= V.V_FMA && r.below(2)) nearProducts(v, row, x, r)
   if (row.operands === 'Vx,Hx,Wdq' && r.below(4)) fill(v, x.memory ? at : FX_XMM + 16 * x.rm, 8, 'count', r)
   if (/^VPS[LR][LA]V/.test(row.mnemonic)) {
     for (let i = 0; i < 32; i += 4) {
