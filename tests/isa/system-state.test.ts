@@ -301,7 +301,7 @@ test('XSETBV, XGETBV, RDPKRU, WRPKRU', () => {
   m.set(S.RAX, 0x50)
   m.run(2, 0x0f, 0x01, 0xef, 0x0f, 0x01, 0xee)
   assert.equal(m.u32(S.PKRU), 0x50)
-  m.set(S.RAX, 7) // AVX
+  m.set(S.RAX, 0xe7) // AVX-512
   m.fault(13, 0x0f, 0x01, 0xd1)
   const u = machine.long64(0)
   u.fault(6, 0x0f, 0x01, 0xd0)
