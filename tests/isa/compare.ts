@@ -7,6 +7,8 @@ export interface Tolerance {
   readonly flags: number
   /** Bytes of the FXSAVE image not compared. */
   readonly fx?: (at: number) => boolean
+  /** Bytes of the upper halves of YMM registers not compared. */
+  readonly upper?: (at: number) => boolean
   /** General registers are compared in their lower halves only. */
   readonly narrow?: boolean
   /** Memory is not compared where the case ends in a fault other than the INT3 behind it. */
@@ -51,6 +53,7 @@ export function differences(ours: Outcome, theirs: Outcome, tolerance: Tolerance
   check('fs base', ours.fs, theirs.fs)
   check('gs base', ours.gs, theirs.gs)
   bytesDiffer(found, 'fx', ours.fx, theirs.fx, FX_USED, 0, (at) => imagePointers(at) || padding(at) || (tolerance.fx?.(at) ?? false))
+  bytesDiffer(found, 'upper halves', ours.upper, theirs.upper, ours.upper.length, 0, (at) => tolerance.upper?.(at) ?? false)
   if (tolerance.dirtyFault && theirs.vector !== 3) return found
   bytesDiffer(found, 'memory', ours.window, theirs.window, ours.window.length, WINDOW)
   return found

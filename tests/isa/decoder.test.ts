@@ -25,11 +25,25 @@ const PORTION_STRINGS = 1200
 const prefixes = [0x66, 0x66, 0xf2, 0xf3, 0xf0, 0x67, 0x64, 0x65, 0x2e, 0x3e, 0x26, 0x36]
 const image = Uint8Array.from({ length: 512 }, (_, n) => ({ 0: 0x7f, 1: 3, 24: 0x80, 25: 0x1f })[n] ?? 0)
 
+/** VEX: mostly of maps and fields that mean something. */
+function drawVex(random: Random, mode: CodeMode, bytes: number[]): void {
+  const field = random.oneIn(3) ? random.below(16) : 15
+  const last = (random.below(2) << 7) | (field << 3) | random.below(8)
+  if (random.oneIn(3)) bytes.push(0xc5, mode === 'long' ? last : last | 0xc0)
+  else bytes.push(0xc4, (mode === 'long' ? random.below(8) << 5 : 0xe0) | (random.oneIn(20) ? random.below(32) : 1 + random.below(3)), last)
+  bytes.push(random.below(256), random.oneIn(2) ? 0xc0 | random.below(64) : random.below(256))
+}
+
 function draw(random: Random, mode: CodeMode): Uint8Array {
   const bytes: number[] = []
   for (let n = random.pick([0, 0, 0, 1, 1, 2, 3]); n > 0; n--) bytes.push(random.pick(prefixes))
   if (mode === 'long' && random.oneIn(3)) bytes.push(0x40 | random.below(16))
-  const map = random.below(8)
+  const map = random.below(11)
+  if (map >= 8) {
+    drawVex(random, mode, bytes)
+    while (bytes.length < LENGTH_MAX) bytes.push(random.below(256))
+    return Uint8Array.from(bytes)
+  }
   if (map >= 3) bytes.push(0x0f)
   if (map >= 6) bytes.push(map === 6 ? 0x38 : 0x3a)
   bytes.push(random.below(256), random.oneIn(2) ? 0xc0 | random.below(64) : random.below(256))
@@ -47,11 +61,11 @@ function withoutPrefixes(code: Uint8Array, mode: CodeMode): string {
 /** Calls into the host's kernel and hypervisor. */
 const notToBeRun = (opcode: string): boolean => /^(0f05|0f34|cd|0f01d9|0f01c1)/.test(opcode)
 
-/** What the host's CPU knows and our chip does not claim: VEX, EVEX and XOP; GFNI; MOVDIRI, MOVDIR64B. F2 and F3 on RDRAND. */
-const beyondOurChip = (opcode: string): boolean => /^(c4|c5|62|8f|0f38cf|0f3ac[ef]|0f38f[89]|0fc7[f][0-9a-f])/.test(opcode)
+/** What the host's CPU may know and our chip does not claim: EVEX and XOP; GFNI; MOVDIRI, MOVDIR64B; CR8 as LOCK MOV CR0. */
+const beyondOurChip = (opcode: string): boolean => /^(0f2[02]|62|8f|0f38cf|0f3ac[ef]|0f38f[89])/.test(opcode)
 
 /** Instructions that decode, and of which #UD is decided by registers, modes or features. */
-const undefinedAtRunTime = (opcode: string): boolean => /^(0f2[0-3]|0f01|0f00|0f0[5-7]|0f3[4-7]|0fae|0fc7)/.test(opcode)
+const undefinedAtRunTime = (opcode: string): boolean => /^(0f2[0-3]|0f01|0f00|0f0[5-7]|0f3[4-7]|0fae)/.test(opcode)
 
 interface Hosts {
   readonly length: number

@@ -37,6 +37,7 @@ const otherwise: readonly (readonly [RegExp, string])[] = [
   [/^0F 09$|^0F 01 =D9/, 'objdump refuses 66'],
   [/^[LMS]FENCE/, 'objdump knows ModRM.rm = 0 only'],
   [/^0F 0D/, 'the kind of prefetch is in ModRM.reg'],
+  [/^VEX.LIG F[23] 0F 11 \/r reg/, 'objdump sizes the destination by VEX.L, which means nothing'],
   [/^FPREM|^FN(ENI|DISI|SETPM)/, 'objdump adds the processor'],
 ]
 
@@ -87,17 +88,19 @@ function judge(list: readonly Sample[], size: CodeSize): string[] {
   }
 }
 
-const comparisons = ['eq', 'lt', 'le', 'unord', 'neq', 'nlt', 'nle', 'ord']
+const comparisons = ['eq', 'lt', 'le', 'unord', 'neq', 'nlt', 'nle', 'ord', 'eq_uq', 'nge', 'ngt', 'false', 'neq_oq', 'ge', 'gt', 'true']
+comparisons.push('eq_os', 'lt_oq', 'le_oq', 'unord_s', 'neq_us', 'nlt_uq', 'nle_uq', 'ord_s')
+comparisons.push('eq_us', 'nge_uq', 'ngt_uq', 'false_os', 'neq_os', 'ge_oq', 'gt_oq', 'true_us')
 const products = ['lqlq', 'hqlq', 'lqhq', 'hqhq']
 
 /** objdump's shorthands with the immediate in the mnemonic. */
 function spelledOut(text: string): string {
-  const compare = /^cmp(eq|lt|le|unord|neq|nlt|nle|ord)([ps][sd]) (.*)$/.exec(text)
-  if (compare) return `cmp${compare[2]!} ${compare[3]!},0x${comparisons.indexOf(compare[1]!)}`
-  const product = /^pclmul(..)(..)dq (.*)$/.exec(text)
+  const compare = /^(v?cmp)(\w+?)([ps][sd]) (.*)$/.exec(text)
+  if (compare) return `${compare[1]!}${compare[3]!} ${compare[4]!},0x${comparisons.indexOf(compare[2]!).toString(16)}`
+  const product = /^(v?pclmul)(..)(..)dq (.*)$/.exec(text)
   // objdump writes 2 and 3 as it writes 10h and 11h.
-  if (!product) return /^pclmulqdq /.test(text) ? text.replace(/,0x1([01])$/, (_, low: string) => `,0x${2 + Number(low)}`) : text
-  return `pclmulqdq ${product[3]!},0x${products.indexOf(product[1]! + product[2]!)}`
+  if (!product) return /^v?pclmulqdq /.test(text) ? text.replace(/,0x1([01])$/, (_, low: string) => `,0x${2 + Number(low)}`) : text
+  return `${product[1]!}qdq ${product[4]!},0x${products.indexOf(product[2]! + product[3]!)}`
 }
 
 /** Takes out what only differs in writing. */
@@ -121,7 +124,7 @@ function plain(text: string, row: CompiledRow): string {
   if (operands[0]?.class === 'S' || /^L(SL|AR)$/.test(row.row.mnemonic)) s = s.replace(/,[re]?([a-ds][xpi]|bp)$|,(r\d+)[dw]?$/, ',$1$2')
   if (operands.length === 0)
     s = s.replace(/^((?:\w+ )?\w+) .*$/, (whole, head: string) => (/^(rep|repz|repnz|lock) /.test(whole) ? head : whole.split(' ')[0]!))
-  if (operands.some((o) => o.class === 'O' || (o.class === 'M' && (o.size === '' || o.size === 'dq')))) s = s.replace(/\w+ ptr /, '')
+  if (operands.some((o) => o.class === 'O' || (o.class === 'M' && ['', 'dq', 'x'].includes(o.size)))) s = s.replace(/\w+ ptr /, '')
   return /^(p?blendv|sha256rnds2)/.test(s) ? s.replace(/^((?:[^,]+,){1}[^,]+),xmm0$/, '$1') : s
 }
 

@@ -1,7 +1,7 @@
 /** Turns a row of the opcode table into instruction bytes with chosen prefixes, registers, addressing form and immediates. */
 
 import type { CompiledRow, Operand } from '../../src/silicon/core/decode/table.js'
-import { PREFIX_66, PREFIX_ANY, PREFIX_F2, PREFIX_F3 } from '../../src/silicon/core/decode/table.js'
+import { PREFIX_66, PREFIX_ANY, PREFIX_F2, PREFIX_F3, VEX_L_ANY, VEX_L_IGNORED } from '../../src/silicon/core/decode/table.js'
 import type { Random } from './random.js'
 import type { CodeMode } from './state.js'
 
@@ -34,6 +34,8 @@ export interface Encoding {
   reg: number
   rm: number
   vvvv: number
+  /** VEX.L, where the row leaves it open. */
+  l: number
   memory: MemoryForm | undefined
   /** Bytes of immediates, branch displacements and offsets. */
   immediate: Uint8Array
@@ -67,6 +69,8 @@ export function immediateBytes(e: Encoding, operand: Operand): number {
       return size + 2
     case 'O':
       return addressBytes(e)
+    case 'L':
+      return 1
     case 'I':
     case 'J':
       if (operand.size === 'b' || operand.size === 's') return 1
@@ -149,9 +153,10 @@ function rexBits(e: Encoding): number {
 
 function vexBytes(e: Encoding): number[] {
   const bits = e.mode === 'long' ? rexBits(e) : e.wide ? 8 : 0
+  const l = e.row.l === VEX_L_ANY || e.row.l === VEX_L_IGNORED ? e.l : e.row.l
   const pp = e.row.prefix === PREFIX_66 ? 1 : e.row.prefix === PREFIX_F3 ? 2 : e.row.prefix === PREFIX_F2 ? 3 : 0
   const inverted = ~bits & 7
-  return [0xc4, (inverted << 5) | e.row.map, (bits & 8 ? 0x80 : 0) | ((~e.vvvv & 15) << 3) | pp]
+  return [0xc4, (inverted << 5) | e.row.map, (bits & 8 ? 0x80 : 0) | ((~e.vvvv & 15) << 3) | (l << 2) | pp]
 }
 
 function prefixBytes(e: Encoding, random: Random): number[] {

@@ -16,6 +16,7 @@ import {
   FX_XMM,
   isSegmented,
   READ_ONLY,
+  UPPER_BYTES,
   UNMAPPED,
   WINDOW,
   WINDOW_BYTES,
@@ -42,7 +43,7 @@ const branchRules = new Set(['JMPI', 'CALLI'])
 const stackRules = new Set(['PUSH', 'PUSHI', 'POP', 'CALL', 'CALLI', 'RET', 'ENTER', 'LEAVE'])
 const stackMnemonics = new Set(['PUSH', 'POP', 'PUSHA', 'POPA', 'PUSHF', 'POPF', 'RETF', 'IRET', 'CALL'])
 
-const immediateKinds = 'IJAO'
+const immediateKinds = 'IJAOL'
 
 /** State under construction. */
 class Draft {
@@ -94,6 +95,7 @@ function alignment(row: CompiledRow): number {
   if (/^F?X(SAVE|RSTOR)/.test(row.row.mnemonic)) return 64
   if (row.row.mnemonic === 'CMPXCHG8B') return 16
   const wide = row.operands.some((o) => (o.class === 'W' && o.size === 'x') || o.size === 'dq')
+  if (row.vex) return /^VMOV(A|DQA|NT)/.test(row.row.mnemonic) ? 32 : 1
   return wide && row.row.semantics.kind === 'vector' ? 16 : 1
 }
 
@@ -173,10 +175,10 @@ function settleByMeaning(random: Random, e: Encoding, d: Draft): void {
     }
   }
   if (rule === 'XLAT') d.settle(RBX, dataAddress(e.mode, inWindow(random)) - (d.gpr[RAX]! & 255n) - segmentBase(e, d))
-  if (/^MASKMOV/.test(mnemonic)) d.settle(RDI, dataAddress(e.mode, inWindow(random)) - segmentBase(e, d))
+  if (/^V?MASKMOV(Q|DQU)/.test(mnemonic)) d.settle(RDI, dataAddress(e.mode, inWindow(random)) - segmentBase(e, d))
   if (/^LOOP|^JCXZ/.test(mnemonic)) d.settle(RCX, random.pick([0n, 1n, 2n, 0x10000n, 0x100000000n, 0x100010000n, d.gpr[RCX]!]))
   if (/^X?SAVE|^XRSTOR|^XSAVE/.test(mnemonic)) {
-    d.settle(RAX, BigInt(random.below(4)))
+    d.settle(RAX, BigInt(random.below(8)))
     d.settle(RDX, 0n)
   }
   if (mnemonic === 'CLZERO') d.settle(RAX, dataAddress(e.mode, inWindow(random)))
@@ -288,20 +290,23 @@ function drawEncoding(random: Random, row: CompiledRow, mode: CodeMode): Encodin
     lock: false,
     repeat: 0,
     segment: random.oneIn(8) ? random.pick(mode !== 'compatibility' ? [0x64, 0x65, 0x26, 0x2e, 0x36, 0x3e] : [0x26, 0x36, 0x3e, 0x2e]) : 0,
-    wide: row.w >= 0 ? row.w === 1 : long && random.oneIn(3),
+    wide: row.w >= 0 ? row.w === 1 : (long || row.vex) && random.oneIn(3),
     rexAlways: random.oneIn(4),
     reg: random.below(registers),
     rm: random.below(registers),
-    vvvv: random.below(registers),
+    vvvv: hasOperand(row, 'BH') ? random.below(registers) : 0,
+    l: random.below(2),
     memory: undefined,
     immediate: new Uint8Array(0),
   }
   if (row.vex) e.operandPrefix = false
-  if (!long && row.vex && e.wide) e.wide = false
   // Where an image of many bytes lies across the end of 64 KiB is not compared.
-  if (!long && /^F?X(SAVE|RSTOR)|^F(N?STENV|N?SAVE|LDENV|RSTOR)|^MASKMOV/.test(row.row.mnemonic)) e.addressPrefix = mode === 'segmented16'
+  if (!long && /^F?X(SAVE|RSTOR)|^F(N?STENV|N?SAVE|LDENV|RSTOR)|^V?MASKMOV(Q|DQU)/.test(row.row.mnemonic))
+    e.addressPrefix = mode === 'segmented16'
   // Whether CS may be written is asked by the host only once something is to be written.
   if (!long && /^(ARPL|MASKMOVQ|MOV [EM][vw],Sw|F?X(SAVE|RSTOR))/.test(`${row.row.mnemonic} ${row.row.operands}`)) e.segment = 0
+  // Vector registers as indices need 32-bit addresses.
+  if (options.indexed && !long) e.addressPrefix = mode === 'segmented16'
   if (options.rep && random.oneIn(2)) e.repeat = random.pick([0xf3, 0xf2])
   if (row.row.mnemonic === 'JMP' || row.row.mnemonic === 'CALL' || /^J|^LOOP|^RET/.test(row.row.mnemonic)) e.segment = 0
   return e
@@ -340,6 +345,30 @@ function jumpDistance(random: Random, bytes: number, length: number): bigint {
   return BigInt(distance < 0 && distance >= -length ? distance + length : distance)
 }
 
+/** A base register and displacement; the vector register that is the index comes in `withIndices`, when the base has been aimed. */
+function chooseGather(random: Random, free: readonly number[]): MemoryForm {
+  const base = random.pick(free)
+  const scale = random.below(4)
+  const displacement = random.below(256) - 128
+  const sib = (scale << 6) | (4 << 3) | (base & 7)
+  return { base, index: -1, scale, ripRelative: false, mod: 2, rm: 4, sib, displacement, displacementBytes: 4 }
+}
+
+/** Names the index register and gives it indices, of which a few lead far away. */
+function withIndices(random: Random, e: Encoding, form: MemoryForm, fx: Uint8Array, upper: Uint8Array): MemoryForm {
+  const index = random.below(e.mode === 'long' ? 16 : 8)
+  for (const half of [fx.subarray(FX_XMM + 16 * index, FX_XMM + 16 * index + 16), upper.subarray(16 * index, 16 * index + 16)]) {
+    const view = new DataView(half.buffer, half.byteOffset, 16)
+    const qwords = /GATHERQ/.test(e.row.row.mnemonic)
+    for (let at = 0; at < 16; at += qwords ? 8 : 4) {
+      const value = random.oneIn(60) ? random.u32() | 0 : random.below(20) - 10
+      if (qwords) view.setBigInt64(at, BigInt(value), true)
+      else view.setInt32(at, value, true)
+    }
+  }
+  return { ...form, index, sib: (form.sib & 0xc7) | ((index & 7) << 3) }
+}
+
 /** One attempt; undefined where the bytes do not decode to the row. */
 function attempt(
   random: Random,
@@ -356,6 +385,9 @@ function attempt(
   if (e.segment === 0x64 && mode === 'long') d.fs = random.pick([0n, 0x1000n, BigInt(DATA), BigInt.asUintN(64, -0x5000n) & 0x7fffffffffffn])
   if (e.segment === 0x65 && mode === 'long') d.gs = BigInt(random.below(0x10000000))
   settleByMeaning(random, e, d)
+  const fx = drawExtended(random)
+  const upper = drawExtended(random).slice(FX_XMM, FX_XMM + UPPER_BYTES)
+  const gathers = row.row.options.indexed !== undefined
   const wantsMemory =
     only !== undefined || row.form === 0 || (row.form < 0 && row.hasModrm && row.modrm < 0 && hasOperand(row, 'EMWQ') && random.oneIn(2))
   const isBit = /^BT/.test(row.row.mnemonic) && hasOperand(row, 'G')
@@ -367,11 +399,12 @@ function attempt(
   if (wantsMemory) {
     const registers = mode === 'long' ? 16 : 8
     const free = Array.from({ length: registers }, (_, r) => r).filter((r) => !d.settled.has(r) || (r === RSP && only === undefined))
-    e.memory = chooseMemory(random, mode, e.addressPrefix, free)
+    e.memory = gathers ? chooseGather(random, free) : chooseMemory(random, mode, e.addressPrefix, free)
     if (isBit && e.reg !== e.memory.base && e.reg !== e.memory.index) d.gpr[e.reg] = BigInt.asUintN(64, BigInt(random.below(1600) - 800))
     else if (isBit) e.reg = e.memory.base
     if (/XSAVE|XRSTOR/.test(row.row.mnemonic) && only === undefined) at = WINDOW + 64 * random.below(4)
     e.memory = aim(random, e, d, e.memory, dataAddress(mode, at))
+    if (gathers) e.memory = withIndices(random, e, e.memory, fx, upper)
     e.lock = row.row.options.lock === true && random.oneIn(4)
   }
   settleSelectors(random, e, d, at)
@@ -394,7 +427,8 @@ function attempt(
     rflags: d.rflags,
     fs: d.fs,
     gs: d.gs,
-    fx: drawExtended(random),
+    fx,
+    upper,
     window: d.window,
   }
 }

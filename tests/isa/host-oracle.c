@@ -33,6 +33,8 @@ struct input {
   uint64_t rflags, fs, gs, reserved;
   uint8_t code[CODE_MAX];
   uint8_t fx[512];
+  // Upper halves of YMM registers.
+  uint8_t upper[256];
   uint8_t window[WINDOW_BYTES];
 };
 
@@ -44,6 +46,7 @@ struct output {
   // ES CS SS DS FS GS
   uint16_t selectors[8];
   uint8_t fx[512];
+  uint8_t upper[256];
   uint8_t window[WINDOW_BYTES];
 };
 
@@ -72,6 +75,12 @@ static void load_selectors(uint16_t es, uint16_t ds, uint16_t fs, uint16_t gs) {
   __asm__ volatile("mov %0, %%es\n mov %1, %%ds\n mov %2, %%fs\n mov %3, %%gs" : : "r"(es), "r"(ds), "r"(fs), "r"(gs));
 }
 
+// Of the XSAVE image in a signal frame: the components that it has room for, those that it holds, and the upper halves of YMM registers.
+#define ROOM(fp) (*(uint64_t *)((uint8_t *)(fp) + 472))
+#define PRESENT(fp) (*(uint64_t *)((uint8_t *)(fp) + 512))
+#define UPPER(fp) ((uint8_t *)(fp) + 576)
+#define COMPONENT_YMM 4
+
 static void collect(ucontext_t *uc, const uint16_t *selectors, uint64_t fs, uint64_t gs, int timeout) {
   struct output *o = &outputs[at];
   greg_t *g = uc->uc_mcontext.gregs;
@@ -87,6 +96,7 @@ static void collect(ucontext_t *uc, const uint16_t *selectors, uint64_t fs, uint
   o->fs = fs;
   o->gs = gs;
   memcpy(o->fx, uc->uc_mcontext.fpregs, 512);
+  if (ROOM(uc->uc_mcontext.fpregs) & PRESENT(uc->uc_mcontext.fpregs) & COMPONENT_YMM) memcpy(o->upper, UPPER(uc->uc_mcontext.fpregs), 256);
   memcpy(o->window, (void *)WINDOW, WINDOW_BYTES);
   memset((void *)CODE, 0xcc, CODE_BYTES);
 }
@@ -103,7 +113,11 @@ static void enter(ucontext_t *uc) {
   g[REG_CSGSFS] = code_and_stack[c->mode];
   memcpy(uc->uc_mcontext.fpregs, c->fx, 416);
   // The state components x87 and SSE are not in their initial state: XSTATE_BV of the XSAVE header behind the legacy area.
-  *(uint64_t *)((uint8_t *)uc->uc_mcontext.fpregs + 512) |= 3;
+  PRESENT(uc->uc_mcontext.fpregs) |= 3;
+  if (ROOM(uc->uc_mcontext.fpregs) & COMPONENT_YMM) {
+    PRESENT(uc->uc_mcontext.fpregs) |= COMPONENT_YMM;
+    memcpy(UPPER(uc->uc_mcontext.fpregs), c->upper, 256);
+  }
   if (c->mode >= 2) {
     load_selectors(data_selectors[0], data_selectors[1], data_selectors[2], data_selectors[3]);
     return;

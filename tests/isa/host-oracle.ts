@@ -5,10 +5,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CODE_MAX, codeModes, FX_BYTES, WINDOW_BYTES, type Case, type Outcome } from './state.js'
+import { CODE_MAX, codeModes, FX_BYTES, UPPER_BYTES, WINDOW_BYTES, type Case, type Outcome } from './state.js'
 
-const INPUT_BYTES = 16 + 128 + 32 + CODE_MAX + FX_BYTES + WINDOW_BYTES
-const OUTPUT_BYTES = 16 + 128 + 32 + 16 + FX_BYTES + WINDOW_BYTES
+const INPUT_BYTES = 16 + 128 + 32 + CODE_MAX + FX_BYTES + UPPER_BYTES + WINDOW_BYTES
+const OUTPUT_BYTES = 16 + 128 + 32 + 16 + FX_BYTES + UPPER_BYTES + WINDOW_BYTES
 const CASES_PER_RUN = 20_000
 
 function encode(cases: readonly Case[]): Uint8Array {
@@ -25,7 +25,8 @@ function encode(cases: readonly Case[]): Uint8Array {
     view.setBigUint64(at + 160, c.gs, true)
     bytes.set(c.code, at + 176)
     bytes.set(c.fx, at + 176 + CODE_MAX)
-    bytes.set(c.window, at + 176 + CODE_MAX + FX_BYTES)
+    if (c.upper) bytes.set(c.upper, at + 176 + CODE_MAX + FX_BYTES)
+    bytes.set(c.window, at + 176 + CODE_MAX + FX_BYTES + UPPER_BYTES)
   })
   return bytes
 }
@@ -45,7 +46,8 @@ function decode(bytes: Uint8Array, n: number): Outcome {
     gs: view.getBigUint64(168, true),
     selectors: Array.from({ length: 6 }, (_, n) => view.getUint16(176 + n * 2, true)),
     fx: bytes.slice(fx, fx + FX_BYTES),
-    window: bytes.slice(fx + FX_BYTES, fx + FX_BYTES + WINDOW_BYTES),
+    upper: bytes.slice(fx + FX_BYTES, fx + FX_BYTES + UPPER_BYTES),
+    window: bytes.slice(fx + FX_BYTES + UPPER_BYTES, fx + FX_BYTES + UPPER_BYTES + WINDOW_BYTES),
   }
 }
 

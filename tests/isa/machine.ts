@@ -28,6 +28,7 @@ import {
   localSegments,
   localSelector,
   READ_ONLY,
+  UPPER_BYTES,
   WINDOW,
   WINDOW_BYTES,
   type Case,
@@ -211,7 +212,7 @@ export class Machine {
     this.setU64(S.CR3, BigInt(PML4))
     this.setU64(S.CR4, CR4_LONG)
     this.setU64(S.EFER, EFER_LONG)
-    this.setU64(S.XCR0, 3n)
+    this.setU64(S.XCR0, 7n)
     this.segment(S.GDTR, { selector: 0, attributes: 0, limit: 0x4f }, SUPERVISOR + BigInt(GDT))
     this.segment(S.IDTR, { selector: 0, attributes: 0, limit: 0xfff }, SUPERVISOR + BigInt(IDT))
     this.segment(S.LDTR, { selector: 0x50, attributes: 0x82, limit: localSegments.length * 8 - 1 }, SUPERVISOR + BigInt(LDT))
@@ -292,6 +293,20 @@ export class Machine {
     return fx
   }
 
+  private setUpper(upper: Uint8Array | undefined): void {
+    for (let n = 0; n < 16; n++) {
+      const half = this.bytes(S.XMM + n * S.XMM_STRIDE + 16, 16)
+      if (upper) half.set(upper.subarray(n * 16, n * 16 + 16))
+      else half.fill(0)
+    }
+  }
+
+  private getUpper(): Uint8Array {
+    const upper = new Uint8Array(UPPER_BYTES)
+    for (let n = 0; n < 16; n++) upper.set(this.bytes(S.XMM + n * S.XMM_STRIDE + 16, 16), n * 16)
+    return upper
+  }
+
   private bytes(offset: number, length: number): Uint8Array {
     return new Uint8Array(this.view.buffer, this.s + offset, length)
   }
@@ -319,6 +334,7 @@ export class Machine {
     c.gpr.forEach((v, r) => this.setU64(r * 8, v))
     this.setFlags(c.rflags)
     this.setExtended(c.fx)
+    this.setUpper(c.upper)
     this.setU64(S.PC, BigInt(isSegmented(c.mode) ? c.offset : CODE + c.offset))
     this.kernel.exports.update_mode(this.s)
   }
@@ -346,13 +362,14 @@ export class Machine {
     return result
   }
 
-  private registers(): Pick<Outcome, 'gpr' | 'fs' | 'gs' | 'selectors' | 'fx' | 'window'> {
+  private registers(): Pick<Outcome, 'gpr' | 'fs' | 'gs' | 'selectors' | 'fx' | 'upper' | 'window'> {
     return {
       gpr: BigUint64Array.from({ length: 16 }, (_, r) => this.u64(r * 8)),
       fs: this.u64(S.FS_BASE),
       gs: this.u64(S.GS_BASE),
       selectors: Array.from({ length: 6 }, (_, n) => this.view.getUint16(this.s + S.SEGMENTS + n * S.SEGMENT_STRIDE, true)),
       fx: this.getExtended(),
+      upper: this.getUpper(),
       window: this.readData(WINDOW, WINDOW_BYTES),
     }
   }

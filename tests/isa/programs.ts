@@ -221,7 +221,8 @@ function draw(random: Random, row: CompiledRow, mode: CodeMode): Encoding {
     rexAlways: random.oneIn(4),
     reg: random.pick(free),
     rm: random.pick(free),
-    vvvv: random.pick(free),
+    vvvv: hasOperand(row, 'BH') ? random.pick(free) : 0,
+    l: random.below(2),
     memory: wantsMemory
       ? { base: pointer, index: -1, scale: 0, displacement, ripRelative: false, mod: 2, rm: 7, sib: 0, displacementBytes: 4 }
       : undefined,

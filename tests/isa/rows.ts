@@ -9,6 +9,7 @@ const flagBits: Readonly<Record<string, number>> = { C: 1, P: 4, A: 0x10, Z: 0x4
 const unlike: readonly (readonly [RegExp, string])[] = [
   [/^(CPUID|XGETBV|RDPID|RDTSCP?|RDPMC|RDRAND|RDSEED)$/, 'its result is the machine’s own'],
   [/^(SGDT|SIDT|SLDT|STR|SMSW)$/, 'the host’s kernel emulates it (UMIP)'],
+  [/^(RD|WR)PKRU$/, 'the host’s kernel decides whether it exists (CR4.PKE)'],
   [/^(SYSCALL|SYSENTER)$/, 'it enters the host’s kernel'],
   [/^(vmmcall|vmgexit)$/, 'it calls the host’s hypervisor'],
   [/^(MONITORX|MWAITX|INT1)$/, 'the host’s hypervisor interferes'],
@@ -29,7 +30,7 @@ const status = (at: number): boolean => at === FX_STATUS || at === FX_STATUS + 1
 function faultsAnywhere(row: CompiledRow): boolean {
   return (
     row.operands.some((o) => o.class === 'M' && (o.size === '' || o.size === 't')) ||
-    /^(MASKMOV|PUSHA|POPA|ENTER|IRET|RETF)/.test(row.row.mnemonic)
+    /^(V?MASKMOV|PUSHA|POPA|ENTER|IRET|RETF)/.test(row.row.mnemonic)
   )
 }
 
@@ -45,7 +46,7 @@ function rowTolerance(row: CompiledRow): Tolerance {
   const flags = [...(options.undefinedFlags ?? '')].reduce((mask, letter) => mask | (flagBits[letter] ?? 0), 0)
   const faultPage = faultsAnywhere(row)
   // Estimates: the manual gives a bound, not a value (APM vol. 4, RCPPS and RSQRTPS); vector.test.ts holds them to it.
-  if (/^(RCP|RSQRT)/.test(mnemonic)) return { flags, faultPage, fx: xmm }
+  if (/^V?(RCP|RSQRT)/.test(mnemonic)) return { flags, faultPage, fx: xmm, upper: () => true }
   // Of operands out of range the result is undefined, and PE and C1 of transcendental functions say how the processor computed: x87.test.ts.
   if (/^(F2XM1|FYL2XP1|FYL2X|FPATAN|FPTAN|FSINCOS|FSIN|FCOS)$/.test(mnemonic))
     return { flags, faultPage, fx: (at) => status(at) || lastBits(at) }
@@ -57,7 +58,7 @@ const lastBits = (at: number): boolean => at >= FX_ST && at < FX_XMM && (at & 15
 
 /** Of these the host's CPU shows only that user code is refused; what they do is tested by hand. */
 const privileged =
-  /^(CLI|STI|HLT|INS?B?|OUTS?B?|CLTS|LMSW|LGDT|LIDT|LLDT|LTR|INVD|WBINVD|WBNOINVD|INVLPG|INVPCID|XSETBV|RDMSR|WRMSR|SWAPGS|SYSRET|SYSEXIT|CLAC|STAC|MONITOR|MWAIT|XSAVES|XRSTORS|RDPKRU|WRPKRU)$/
+  /^(CLI|STI|HLT|INS?B?|OUTS?B?|CLTS|LMSW|LGDT|LIDT|LLDT|LTR|INVD|WBINVD|WBNOINVD|INVLPG|INVPCID|XSETBV|RDMSR|WRMSR|SWAPGS|SYSRET|SYSEXIT|CLAC|STAC|MONITOR|MWAIT|XSAVES|XRSTORS)$/
 
 export function refusedToUsers(row: CompiledRow): boolean {
   return privileged.test(row.row.mnemonic) || row.operands.some((o) => o.class === 'C' || o.class === 'D')

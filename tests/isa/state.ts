@@ -10,6 +10,8 @@ export const WINDOW = 0x10011e00
 export const WINDOW_BYTES = 1024
 export const CODE_MAX = 640
 export const FX_BYTES = 512
+/** Upper halves of sixteen YMM registers. */
+export const UPPER_BYTES = 256
 
 export const FX_CONTROL = 0
 export const FX_STATUS = 2
@@ -68,6 +70,8 @@ export interface Case {
   readonly fs: bigint
   readonly gs: bigint
   readonly fx: Uint8Array
+  /** Upper halves of the YMM registers; absent: zero. */
+  readonly upper?: Uint8Array
   readonly window: Uint8Array
 }
 
@@ -84,6 +88,7 @@ export interface Outcome {
   /** ES CS SS DS FS GS */
   selectors: number[]
   fx: Uint8Array
+  upper: Uint8Array
   window: Uint8Array
 }
 

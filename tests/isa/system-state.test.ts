@@ -41,11 +41,19 @@ test('CPUID: OSXSAVE, OSPKE and the APIC id follow the state', () => {
   assert.equal(cpuid(m, 0xb)[3], 5)
 })
 
-test('CPUID: neither AVX nor what else is missing is claimed; SEV is described', () => {
+test('CPUID: x86-64-v3 is claimed whole, and nothing that is missing; SEV is described', () => {
   const m = machine.long64(0)
   const [, , c1] = cpuid(m, 1)
-  for (const bit of [12, 21, 24, 28, 29, 31]) assert.equal((c1 >>> bit) & 1, 0, `1.ECX bit ${bit}`)
-  assert.equal((cpuid(m, 7)[1] >>> 5) & 1, 0)
+  const [, b7, c7] = cpuid(m, 7)
+  // FMA, MOVBE, AVX, F16C; BMI1, AVX2, BMI2; VAES, VPCLMULQDQ; LZCNT.
+  for (const bit of [12, 22, 28, 29]) assert.equal((c1 >>> bit) & 1, 1, `1.ECX bit ${bit}`)
+  for (const bit of [3, 5, 8]) assert.equal((b7 >>> bit) & 1, 1, `7.EBX bit ${bit}`)
+  for (const bit of [9, 10]) assert.equal((c7 >>> bit) & 1, 1, `7.ECX bit ${bit}`)
+  assert.equal((cpuid(m, 0x80000001)[2] >>> 5) & 1, 1)
+  for (const bit of [21, 24, 31]) assert.equal((c1 >>> bit) & 1, 0, `1.ECX bit ${bit}`)
+  // AVX-512F; GFNI.
+  assert.equal((b7 >>> 16) & 1, 0)
+  assert.equal((c7 >>> 8) & 1, 0)
   const [a, b, c, d] = cpuid(m, 0x8000001f)
   assert.deepEqual([a & 3, b & 63, (b >> 6) & 63, c, d], [2, 51, 5, 509, 1])
   assert.deepEqual(cpuid(m, 0x40000000), [0, 0, 0, 0])
@@ -57,12 +65,17 @@ test('CPUID: extended state sizes agree with the components', () => {
   const m = machine.long64(0)
   m.set(S.XCR0, 3)
   const [a, size, most] = cpuid(m, 0xd)
-  assert.deepEqual([a, size, most], [0x203, 576, 840])
+  assert.deepEqual([a, size, most], [0x207, 576, 840])
+  assert.deepEqual(cpuid(m, 0xd, 2), [256, 576, 0, 0])
   const [bytes, offset] = cpuid(m, 0xd, 9)
   assert.equal(bytes + offset, most)
+  m.set(S.XCR0, 7)
+  assert.deepEqual([cpuid(m, 0xd)[1], cpuid(m, 0xd, 1)[1]], [832, 832])
   m.set(S.XCR0, 0x203)
   assert.equal(cpuid(m, 0xd)[1], 840)
   assert.equal(cpuid(m, 0xd, 1)[1], 584)
+  m.set(S.XCR0, 0x207)
+  assert.deepEqual([cpuid(m, 0xd)[1], cpuid(m, 0xd, 1)[1]], [840, 840])
 })
 
 function rdmsr(m: SystemMachine, msr: number): bigint {
@@ -288,7 +301,7 @@ test('XSETBV, XGETBV, RDPKRU, WRPKRU', () => {
   m.set(S.RAX, 0x50)
   m.run(2, 0x0f, 0x01, 0xef, 0x0f, 0x01, 0xee)
   assert.equal(m.u32(S.PKRU), 0x50)
-  m.set(S.RAX, 7) // AVX
+  m.set(S.RAX, 0xe7) // AVX-512
   m.fault(13, 0x0f, 0x01, 0xd1)
   const u = machine.long64(0)
   u.fault(6, 0x0f, 0x01, 0xd0)

@@ -72,7 +72,7 @@ export function compileKernel(): Kernel {
     const kernel = join(folder, 'core/kernel')
     mkdirSync(kernel)
     for (const name of readdirSync(join(silicon, 'core/kernel'))) {
-      if (/^(softfloat|vector|fault).*(?<!\.test)\.ts$/.test(name)) cpSync(join(silicon, 'core/kernel', name), join(kernel, name))
+      if (/^(softfloat|vector|fault|address).*(?<!\.test)\.ts$/.test(name)) cpSync(join(silicon, 'core/kernel', name), join(kernel, name))
     }
     writeFileSync(join(kernel, 'memory.ts'), flatMemory)
     writeFileSync(join(kernel, 'flags.ts'), flatFlags)
@@ -115,13 +115,15 @@ export function runOnHost(records: Uint8Array): Uint8Array {
 }
 
 // ---- the record of vector-oracle.c
-export const RECORD_BYTES = 0x280
+export const RECORD_BYTES = 0x380
 export const AT_GPR = 0x10
 export const AT_FLAGS = 0x30
 export const AT_OFFSET = 0x38
 export const AT_TRAP = 0x3c
 export const AT_FX = 0x40
 export const AT_MEMORY = 0x240
+/** Upper halves of the YMM registers. */
+export const AT_UPPER = 0x280
 /** Offsets in the FXSAVE image. */
 export const FX_CONTROL = AT_FX
 export const FX_STATUS = AT_FX + 2
@@ -146,6 +148,8 @@ export interface Vec {
   readonly a: number
   readonly b: number
   readonly imm2: number
+  /** Of the memory operand, beyond the record's offset: gathers only. */
+  readonly displacement?: number
 }
 
 export interface Circumstances {
@@ -165,6 +169,9 @@ export function runOnKernel(
   const m = kernel.memory
   m.setUint32(DENY, deny ? 1 : 0, true)
   m.setUint32(STATE + L.CR4, cr4, true)
+  m.setUint32(STATE + L.MODE, L.MODE_CODE64, true)
+  m.setBigUint64(STATE + L.T1, m.getBigUint64(STATE + L.T0, true) + BigInt(vec.displacement ?? 0), true)
+  m.setBigUint64(STATE + L.T2, BigInt(L.DS), true)
   m.setUint8(RECORD + 2, vec.d)
   m.setUint8(RECORD + 3, vec.a)
   m.setUint8(RECORD + 4, vec.b)
@@ -192,6 +199,7 @@ function loadState(m: DataView, before: Uint8Array): void {
   for (let i = 0; i < 8; i++)
     bytes.set(before.subarray(FX_ST + 16 * i, FX_ST + 16 * i + 16), STATE + L.X87_REGISTERS + 16 * ((top + i) & 7))
   for (let i = 0; i < 16; i++) bytes.set(before.subarray(FX_XMM + 16 * i, FX_XMM + 16 * i + 16), STATE + L.XMM + L.XMM_STRIDE * i)
+  for (let i = 0; i < 16; i++) bytes.set(before.subarray(AT_UPPER + 16 * i, AT_UPPER + 16 * i + 16), STATE + L.XMM + L.XMM_STRIDE * i + 16)
   bytes.set(before.subarray(AT_MEMORY, AT_MEMORY + 64), DATA)
 }
 
@@ -213,6 +221,7 @@ function saveState(m: DataView, before: Uint8Array, trap: number): Uint8Array {
   for (let i = 0; i < 16; i++) {
     const at = STATE + L.XMM + L.XMM_STRIDE * i
     after.set(bytes.subarray(at, at + 16), FX_XMM + 16 * i)
+    after.set(bytes.subarray(at + 16, at + 32), AT_UPPER + 16 * i)
   }
   after.set(bytes.subarray(DATA, DATA + 64), AT_MEMORY)
   return after
@@ -233,6 +242,7 @@ export function visible(record: Uint8Array): ReadonlyMap<string, string> {
   GENERAL.forEach((n, i) => out.set(`r${n}`, v.getBigUint64(AT_GPR + 8 * i, true).toString(16)))
   for (let i = 0; i < 8; i++) out.set(`st${i}`, hex(record.subarray(FX_ST + 16 * i, FX_ST + 16 * i + 10)))
   for (let i = 0; i < 16; i++) out.set(`xmm${i}`, hex(record.subarray(FX_XMM + 16 * i, FX_XMM + 16 * i + 16)))
+  for (let i = 0; i < 16; i++) out.set(`ymm${i} high`, hex(record.subarray(AT_UPPER + 16 * i, AT_UPPER + 16 * i + 16)))
   out.set('memory', hex(record.subarray(AT_MEMORY, AT_MEMORY + 64)))
   return out
 }
@@ -251,5 +261,6 @@ export function same(x: Uint8Array, y: Uint8Array): boolean {
   }
   for (let i = FX_XMM; i < FX_XMM + 256; i += 4) if (a.getUint32(i, true) !== b.getUint32(i, true)) return false
   for (let i = AT_MEMORY; i < AT_MEMORY + 64; i += 4) if (a.getUint32(i, true) !== b.getUint32(i, true)) return false
+  for (let i = AT_UPPER; i < AT_UPPER + 256; i += 4) if (a.getUint32(i, true) !== b.getUint32(i, true)) return false
   return true
 }

@@ -7,6 +7,7 @@ import {
   AT_GPR,
   AT_MEMORY,
   AT_OFFSET,
+  AT_UPPER,
   FX_CONTROL,
   FX_MXCSR,
   FX_ST,
@@ -79,21 +80,23 @@ function parse(row: OpcodeRow): Encoding {
   return { prefix, escape, opcode, group, hasModrm, only }
 }
 
-const idOf = (row: OpcodeRow): number => {
+/** Of VEX forms with a legacy twin the number of the twin. */
+export const idOf = (row: OpcodeRow): number => {
   if (row.semantics.kind !== 'vector') throw new Error(`${row.mnemonic}: not a vector row`)
-  return row.semantics.id
+  const { id } = row.semantics
+  return id >= V.V_VEX && id < V.V_AVX ? id - V.V_VEX : id
 }
 
-const isString = (id: number): boolean => id >= V.V_PCMPESTRM && id <= V.V_PCMPISTRI
-const isFloat = (id: number): boolean => id >= V.V_CONTROL_END && id < V.V_CONVERT_END
+export const isString = (id: number): boolean => id >= V.V_PCMPESTRM && id <= V.V_PCMPISTRI
+const isFloat = (id: number): boolean => (id >= V.V_CONTROL_END && id < V.V_CONVERT_END) || id === V.V_VCVTPS2PH || id >= V.V_FMA
 
 /** Kind of number a floating-point row reads: lanes are filled with its interesting values. */
 function laneKind(row: OpcodeRow): 'single' | 'double' | 'integer' {
   const id = idOf(row)
   if (!isFloat(id)) return 'integer'
-  if (/^CVT(SI|DQ|PI)/.test(row.mnemonic)) return 'integer'
-  if (/^CVTT?(PS|SS)/.test(row.mnemonic)) return 'single'
-  if (/^CVTT?(PD|SD)/.test(row.mnemonic)) return 'double'
+  if (/^V?CVT(SI|DQ|PI)/.test(row.mnemonic)) return 'integer'
+  if (/^V?CVTT?(PS|SS)/.test(row.mnemonic)) return 'single'
+  if (/^V?CVTT?(PD|SD)/.test(row.mnemonic)) return 'double'
   return /(PS|SS)$/.test(row.mnemonic) ? 'single' : 'double'
 }
 
@@ -173,7 +176,7 @@ const CORNERS = [
   0, 0xffffffff, 0x80808080, 0x7f7f7f7f, 0x80008000, 0x7fff7fff, 0x80000000, 0x7fffffff, 0x01010101, 0x00ff00ff, 0x7f80ff00, 0x8000,
 ]
 
-function fill(v: DataView, at: number, bytes: number, kind: string, r: Fast): void {
+export function fill(v: DataView, at: number, bytes: number, kind: string, r: Fast): void {
   const shared = double(r)
   const sharedSingle = single(r)
   const ordinary = /single|double/.test(kind) && r.below(3) === 0
@@ -206,14 +209,14 @@ function dataKind(row: OpcodeRow, immediate: number): string {
   return laneKind(row)
 }
 
-function mxcsr(r: Fast): number {
+export function mxcsr(r: Fast): number {
   if (r.below(4) === 0) return 0x1fa0
   const masks = r.below(3) ? 0x3f : r.below(64)
   const sticky = r.pick([0, 0x20, 0x3f, r.below(64)])
   return (masks << 7) | sticky | (r.pick([0, 0, 1, 2, 3]) << 13) | r.pick([0, 0, 0, 0x40, 0x8000, 0x8040]) | (r.below(6) ? 0 : 0x20000)
 }
 
-function makeState(row: OpcodeRow, immediate: number, r: Fast): DataView {
+export function makeState(row: OpcodeRow, immediate: number, r: Fast): DataView {
   const v = new DataView(new ArrayBuffer(RECORD_BYTES))
   const id = idOf(row)
   const kind = dataKind(row, immediate)
@@ -240,11 +243,12 @@ function makeState(row: OpcodeRow, immediate: number, r: Fast): DataView {
   }
   fill(v, FX_XMM, 256, kind, r)
   fill(v, AT_MEMORY, 64, kind, r)
+  fill(v, AT_UPPER, 256, kind, r)
   return v
 }
 
 /** Immediates that matter: any byte; for EXTRQ and INSERTQ only fields that end inside the quadword are defined. */
-function immediateBytes(row: OpcodeRow, r: Fast): readonly number[] {
+export function immediateBytes(row: OpcodeRow, r: Fast): readonly number[] {
   const count = row.operands.split(',').filter((o) => o === 'Ib').length
   if (count === 2) {
     const index = r.below(64)
@@ -255,7 +259,7 @@ function immediateBytes(row: OpcodeRow, r: Fast): readonly number[] {
 }
 
 /** Whole-register operands of the memory form that must be aligned. */
-function operandOf(row: OpcodeRow, letters: string): string | undefined {
+export function operandOf(row: OpcodeRow, letters: string): string | undefined {
   return row.operands.split(',').find((o) => letters.includes(o[0] as string) && o !== 'Ib')
 }
 
@@ -308,7 +312,7 @@ export function makeCase(row: OpcodeRow, r: Fast): Case {
   }
 }
 
-function registerNumber(operand: string | undefined, r: Fast): number {
+export function registerNumber(operand: string | undefined, r: Fast): number {
   const letter = operand?.[0]
   if (letter === undefined) return 0
   if ('VWU'.includes(letter)) return r.below(3) ? r.below(4) : r.below(16)
@@ -317,7 +321,7 @@ function registerNumber(operand: string | undefined, r: Fast): number {
   return r.pick(GENERAL)
 }
 
-function fieldOf(operand: string | undefined, n: number): number {
+export function fieldOf(operand: string | undefined, n: number): number {
   if (operand === undefined) return 0
   return 'GE'.includes(operand[0] as string) ? 8 * n : n
 }

@@ -2,17 +2,24 @@
 
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
+import { avxTwinRows } from '../../src/silicon/core/decode/opcodes/avx-twins.js'
+import { avxRows } from '../../src/silicon/core/decode/opcodes/avx.js'
 import { cryptoRows } from '../../src/silicon/core/decode/opcodes/crypto.js'
+import { fmaRows } from '../../src/silicon/core/decode/opcodes/fma.js'
 import { mmxRows } from '../../src/silicon/core/decode/opcodes/mmx.js'
 import { sseRows } from '../../src/silicon/core/decode/opcodes/sse.js'
+import type { OpcodeRow } from '../../src/silicon/core/decode/row.js'
 import { compileTable } from '../../src/silicon/core/decode/table.js'
 import { BlockLowering } from '../../src/silicon/core/ir/lower.js'
 import { OP_RAISE, OP_VEC } from '../../src/silicon/core/ir/ops.js'
-import { V_MASKMOVDQU, V_MASKMOVQ } from '../../src/silicon/core/ir/vector-ids.js'
+import { V_MASKMOVDQU, V_MASKMOVQ, V_VEX } from '../../src/silicon/core/ir/vector-ids.js'
 import * as S from '../../src/silicon/core/state/layout.js'
-import { Fast, makeCase } from './vector-cases.js'
+import { type Case, Fast, makeCase as makeLegacyCase } from './vector-cases.js'
+import { isVex, makeVexCase } from './vector-vex-cases.js'
 
-const rows = [...mmxRows, ...sseRows, ...cryptoRows]
+const makeCase = (row: OpcodeRow, random: Fast): Case => (isVex(row) ? makeVexCase : makeLegacyCase)(row, random)
+
+const rows = [...mmxRows, ...sseRows, ...cryptoRows, ...avxTwinRows, ...avxRows, ...fmaRows]
 const vectorRows = rows.filter((row) => row.semantics.kind === 'vector')
 const lowering = new BlockLowering(compileTable(rows))
 const MODE = S.MODE_CODE64 | S.MODE_SINGLE
@@ -43,8 +50,8 @@ test('decoder and lowering give the records of the cases', () => {
       const text = `${row.mnemonic} [${row.encoding}] ${Buffer.from(record.subarray(0, 10)).toString('hex')}`
       ok(found, `${text} is not lowered to a VEC record`)
       const general = /[EG]/.test(row.operands)
-      const bits = row.operands.includes('Ib,Ib') ? 0xffff : 0xff
-      const implicit = vec.id === V_MASKMOVQ || vec.id === V_MASKMOVDQU
+      const bits = row.operands.includes('Ib,Ib') || isVex(row) ? 0xffff : 0xff
+      const implicit = [V_MASKMOVQ, V_MASKMOVDQU, V_VEX + V_MASKMOVDQU].includes(vec.id)
       deepStrictEqual(
         { id: found.imm & 0xffff, d: usesD(row.operands) ? found.d : 0, a: found.a, b: general ? found.b : 0, imm2: found.imm2 & bits },
         {

@@ -442,6 +442,8 @@ function checkVcpuState(state: VcpuState, core: HostCore, where: string): void {
   const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
   const fits =
     (xcr0Lo & 1) === 1 &&
+    // YMM state without SSE state: XSETBV refuses it.
+    (xcr0Lo & 6) !== 4 &&
     known(xcr0Lo, xcr0Hi) &&
     checkXsaveArea(state.xsave, known) &&
     state.saveArea[V.VMCB_CPL - V.VMCB_SAVE]! <= 3 &&

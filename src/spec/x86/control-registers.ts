@@ -47,4 +47,6 @@ export const EFER_AIBRSE = 0x200000
 
 export const XCR0_X87 = 0x1
 export const XCR0_SSE = 0x2
+/** The upper halves of the YMM registers. */
+export const XCR0_YMM = 0x4
 export const XCR0_PKRU = 0x200

@@ -3,7 +3,17 @@
  */
 
 import { BASE_RIP, type Instruction, SEGMENT_NONE } from './instruction.js'
-import { type CompiledRow, type OpcodeTable, PREFIX_66, PREFIX_ANY, PREFIX_F2, PREFIX_F3, PREFIX_NONE } from './table.js'
+import {
+  type CompiledRow,
+  type OpcodeTable,
+  PREFIX_66,
+  PREFIX_ANY,
+  PREFIX_F2,
+  PREFIX_F3,
+  PREFIX_NONE,
+  VEX_L_ANY,
+  VEX_L_IGNORED,
+} from './table.js'
 
 export const DECODED = 0
 /** More bytes are needed than lie between `at` and `end`. */
@@ -30,6 +40,9 @@ export class Decoder {
   private end = 0
   private rex = 0
   private vex = false
+  /** REX.W, VEX.W and VEX.L as they stand in the prefix. */
+  private w = 0
+  private l = 0
   private map = 0
 
   constructor(private readonly table: OpcodeTable) {}
@@ -72,6 +85,7 @@ export class Decoder {
     this.vex = false
     this.map = 0
     i.vvvv = 0
+    i.vectorBytes = 16
     let byte = opcode
     if (this.isVex(byte, size)) {
       if (!this.readVex(byte, i, size)) return false
@@ -85,7 +99,9 @@ export class Decoder {
       }
     }
     i.opcode = byte
-    i.wide = (this.rex & 8) !== 0
+    this.w = (this.rex >> 3) & 1
+    // VEX.W chooses among instructions everywhere, but a general register of 64 bits in 64-bit mode only.
+    i.wide = size === 8 && this.w === 1
     return this.select(size, i)
   }
 
@@ -160,10 +176,11 @@ export class Decoder {
     if (first === 0xc4) this.rex |= ((~second >> 5) & 3) | ((last >> 4) & 8)
     if (size !== 8) this.rex &= 0x48
     i.vvvv = (~last >> 3) & (size === 8 ? 15 : 7)
+    this.l = (last >> 2) & 1
     const pp = last & 3
     i.operandSizePrefix = pp === 1
     i.repeat = pp === 2 ? 0xf3 : pp === 3 ? 0xf2 : 0
-    return this.map >= 1 && this.map <= 3 && (last & 4) === 0
+    return this.map >= 1 && this.map <= 3
   }
 
   private mandatoryPrefix(i: Instruction): number {
@@ -190,7 +207,8 @@ export class Decoder {
 
   private matches(row: CompiledRow, prefix: number, i: Instruction, size: CodeSize): boolean {
     if (row.prefix !== PREFIX_ANY && row.prefix !== prefix) return false
-    if (row.w >= 0 && row.w !== (i.wide ? 1 : 0)) return false
+    if (row.w >= 0 && row.w !== this.w) return false
+    if (row.vex && row.l !== VEX_L_ANY && row.l !== VEX_L_IGNORED && row.l !== this.l) return false
     const modes = row.row.options.modes
     if (modes !== undefined && (modes === 'o64') !== (size === 8)) return false
     if (!row.hasModrm) return true
@@ -207,12 +225,20 @@ export class Decoder {
     i.index = -1
     i.scale = 0
     i.displacement = 0
+    if (row.vex && row.l !== VEX_L_IGNORED) i.vectorBytes = this.l ? 32 : 16
     if (row.hasModrm) this.modrm(row, size, i)
     else if (row.registerInOpcode) i.rm = (i.opcode & 7) | ((this.rex & 1) << 3)
     this.immediates(row, size, i)
     if (i.lock && !(row.row.options.lock && i.isMemory)) return false
+    if (row.row.options.indexed && !this.gathers(i)) return false
     // VEX.vvvv must be 1111b (inverted: 0) where it names no operand (APM vol. 3, section 1.7.3).
-    return !row.vex || i.vvvv === 0 || row.operands.some((operand) => operand.class === 'B')
+    return !row.vex || i.vvvv === 0 || row.operands.some((operand) => operand.class === 'B' || operand.class === 'H')
+  }
+
+  /** Destination, index and mask of a gather are three registers (APM vol. 4, VGATHERDPD); a SIB byte there must be. */
+  private gathers(i: Instruction): boolean {
+    if (i.addressSize === 2 || (i.modrm & 7) !== 4) return false
+    return i.reg !== i.index && i.reg !== i.vvvv && i.index !== i.vvvv
   }
 
   private operandSize(row: CompiledRow, size: CodeSize, i: Instruction): void {
@@ -260,7 +286,7 @@ export class Decoder {
       const sib = this.byte()
       const index = ((sib >> 3) & 7) | ((this.rex & 2) << 2)
       i.scale = sib >> 6
-      i.index = index === 4 ? -1 : index
+      i.index = index === 4 && !i.row.row.options.indexed ? -1 : index
       base = sib & 7
       noBase = mod === 0 && base === 5
     } else if (noBase && size === 8) {
@@ -278,7 +304,8 @@ export class Decoder {
     i.immediateHigh = 0
     let second = false
     for (const operand of row.operands) {
-      if (operand.class === 'I' || operand.class === 'J') {
+      if (operand.class === 'L') i.immediate = this.byte()
+      else if (operand.class === 'I' || operand.class === 'J') {
         const value = this.immediate(operand.class, operand.size, size, i)
         if (second) i.immediateHigh = value
         else i.immediate = value

@@ -19,6 +19,7 @@ const pointers: Readonly<Record<number, string>> = {
   8: 'QWORD PTR ',
   10: 'TBYTE PTR ',
   16: 'XMMWORD PTR ',
+  32: 'YMMWORD PTR ',
 }
 
 const hex = (value: bigint, bytes: number): string => `0x${BigInt.asUintN(bytes * 8, value).toString(16)}`
@@ -95,12 +96,16 @@ class Text {
         return i.isMemory ? this.memory(operand) : this.register(i.rm, operand)
       case 'W':
       case 'U':
-        return i.isMemory ? this.memory(operand) : `xmm${i.rm}`
+        return i.isMemory ? this.memory(operand) : this.vector(i.rm, operand)
       case 'Q':
       case 'N':
         return i.isMemory ? this.memory(operand) : `mm${i.rm & 7}`
       case 'V':
-        return `xmm${i.reg}`
+        return this.vector(i.reg, operand)
+      case 'H':
+        return this.vector(i.vvvv, operand)
+      case 'L':
+        return this.vector((i.immediate >> 4) & (this.size === 8 ? 15 : 7), operand)
       case 'P':
         return `mm${i.reg & 7}`
       case 'S':
@@ -130,6 +135,10 @@ class Text {
 
   private register(n: number, operand: Operand): string {
     return registerName(n, operandBytes(this.i, operand), this.i.hasRex)
+  }
+
+  private vector(n: number, operand: Operand): string {
+    return `${operandBytes(this.i, operand) === 32 ? 'y' : 'x'}mm${n}`
   }
 
   private fixed(operand: Operand): string {
@@ -168,11 +177,18 @@ class Text {
     const parts: string[] = []
     if (i.base === BASE_RIP) parts.push(i.addressSize === 8 ? 'rip' : 'eip')
     else if (i.base >= 0) parts.push(registerName(i.base, i.addressSize, false))
-    if (i.index >= 0) parts.push(registerName(i.index, i.addressSize, false) + (i.addressSize === 2 ? '' : `*${1 << i.scale}`))
+    if (i.index >= 0) parts.push(this.index() + (i.addressSize === 2 ? '' : `*${1 << i.scale}`))
     if (parts.length === 0)
       return `${pointer}${segments[i.segment === SEGMENT_NONE ? DS : i.segment]!}:${hex(BigInt(i.displacement), i.addressSize)}`
     const segment = i.segment === SEGMENT_NONE ? '' : `${segments[i.segment]!}:`
     return `${pointer}${segment}[${parts.join('+')}${i.displacement === 0 ? '' : signed(i.displacement)}]`
+  }
+
+  private index(): string {
+    const { i } = this
+    const { indexed } = i.row.row.options
+    if (!indexed) return registerName(i.index, i.addressSize, false)
+    return `${indexed === 'x' && i.vectorBytes === 32 ? 'y' : 'x'}mm${i.index}`
   }
 
   /** Where a RIP-relative operand lies. */

@@ -34,6 +34,8 @@ export class Instruction {
   index = -1
   scale = 0
   displacement = 0
+  /** Bytes of a vector: 16, or 32 with VEX.L. */
+  vectorBytes = 16
   /** VEX.vvvv. */
   vvvv = 0
   /** Immediate, sign-extended from its own size to 32 bits; low half of a 64-bit one. */

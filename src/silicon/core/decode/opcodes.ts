@@ -1,6 +1,9 @@
 /** The opcode table: the only list of encodings. Its parts stand by subject in opcodes/. */
 
+import { avxTwinRows } from './opcodes/avx-twins.js'
+import { avxRows } from './opcodes/avx.js'
 import { cryptoRows } from './opcodes/crypto.js'
+import { fmaRows } from './opcodes/fma.js'
 import { integerRows } from './opcodes/integer.js'
 import { mmxRows } from './opcodes/mmx.js'
 import { sseRows } from './opcodes/sse.js'
@@ -18,6 +21,9 @@ export const opcodeRows: readonly OpcodeRow[] = [
   ...mmxRows,
   ...sseRows,
   ...cryptoRows,
+  ...avxTwinRows,
+  ...avxRows,
+  ...fmaRows,
 ]
 
 let compiled: OpcodeTable | undefined

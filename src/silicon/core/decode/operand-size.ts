@@ -23,6 +23,13 @@ export function operandBytes(i: Instruction, operand: Operand): number {
     case 't':
       return 10
     case 'x':
+      return i.vectorBytes
+    case 'h':
+      return i.vectorBytes >> 1
+    case 'f':
+      return i.vectorBytes >> 2
+    case 'e':
+      return i.vectorBytes >> 3
     case 'dq':
       return 16
     default:

@@ -28,6 +28,12 @@ export type Feature =
   | 'AES'
   | 'PCLMUL'
   | 'SHA'
+  | 'AVX'
+  | 'AVX2'
+  | 'FMA'
+  | 'F16C'
+  | 'VAES'
+  | 'VPCLMUL'
   | 'BMI1'
   | 'BMI2'
   | 'ADX'
@@ -69,6 +75,8 @@ export interface RowOptions {
   readonly rep?: 'rep' | 'repcc'
   /** SSE memory operand of 16 bytes need not be aligned. */
   readonly unaligned?: boolean
+  /** The memory operand takes a vector register as its index (VSIB), of this size: 'x' as long as the instruction's vectors, or 'dq'. */
+  readonly indexed?: 'x' | 'dq'
   /** Flags left undefined by the manual (letters of "CPAZSO"): not compared by the tests. */
   readonly undefinedFlags?: string
   /** Mnemonics with 16, 32 and 64 bits where the manual has one for each; `mnemonic` then names the family. */
@@ -92,10 +100,11 @@ export interface RowOptions {
  *   mem reg          only with a memory / register form of ModRM
  *   =XX              the ModRM byte has exactly this value
  *   W0 W1            REX.W clear / set
- *   VEX.L0           a VEX encoding (BMI): VEX.L0 0F38 F2 /r …
+ *   VEX              a VEX encoding; VEX.L chooses vectors of 128 or 256 bits. VEX.L0 VEX.L1: L is so. VEX.LIG: L means nothing, vectors are of 128 bits
  * `operands`: Intel appendix A notation, comma-separated, destination first: Eb Ew Ed Eq Ev Ey Gb Gw Gd Gv Gy Ib Iw Iz Iv Is(sign-extended byte) Jb Jz
  *   M Mw Md Mq Mt(80 bits) Mdq Ob Ov Rv Ry Zb Zv(register in opcode) Sw Cy Dy Xb Xv Yb Yv, fixed AL CL AX DX eAX rAX 1 ES CS SS DS FS GS,
  *   Vx/Vq/Vd (XMM by ModRM.reg), Wx/Wq/Wd/Ww/Wb (XMM or memory of 16/8/4/2/1 bytes by ModRM.rm), Ux (XMM by rm), Pq Qq Qd Nq (MMX), By (VEX.vvvv),
+ *   Hx (XMM or YMM by VEX.vvvv), Lx (the same by bits 7:4 of an immediate byte); of vectors x = 16 or 32 bytes by VEX.L, Wh/Wf/We a half, fourth, eighth of them,
  *   ST, STi (x87 stack top, stack register by rm).
  */
 export interface OpcodeRow {

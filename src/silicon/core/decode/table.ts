@@ -4,6 +4,9 @@
 
 import type { OpcodeRow } from './row.js'
 
+export const VEX_L_ANY = -1
+export const VEX_L_IGNORED = 2
+
 export const PREFIX_ANY = -1
 export const PREFIX_NONE = 0
 export const PREFIX_66 = 1
@@ -40,6 +43,10 @@ export type OperandClass =
   | 'Q'
   | 'N'
   | 'B'
+  /** Vector register by VEX.vvvv. */
+  | 'H'
+  /** Vector register by bits 7:4 of an immediate byte. */
+  | 'L'
   /** Far pointer in the instruction. */
   | 'A'
   /** x87 stack register by ModRM.rm. */
@@ -49,7 +56,7 @@ export type OperandClass =
 
 export interface Operand {
   readonly class: OperandClass
-  /** Size letter of the notation: b w d q v y z s x t dq, or the name of a fixed operand. */
+  /** Size letter of the notation: b w d q v y z s x h f e t dq, or the name of a fixed operand. */
   readonly size: string
   readonly text: string
 }
@@ -57,6 +64,8 @@ export interface Operand {
 export interface CompiledRow {
   readonly row: OpcodeRow
   readonly vex: boolean
+  /** VEX.L demanded, VEX_L_ANY (it chooses the size) or VEX_L_IGNORED. */
+  readonly l: number
   readonly map: number
   readonly opcode: number
   readonly registerInOpcode: boolean
@@ -80,15 +89,17 @@ export function parseOperand(text: string): Operand {
   if (fixedOperands.has(text)) return { class: 'fixed', size: text, text }
   if (text === 'STi') return { class: 'ST', size: '', text }
   const letter = text[0]
-  if (!letter || !'EGIJMORZSCDXYVWUPQNBA'.includes(letter)) throw new Error(`opcode table: unknown operand ${text}`)
+  if (!letter || !'EGIJMORZSCDXYVWUPQNBAHL'.includes(letter)) throw new Error(`opcode table: unknown operand ${text}`)
   return { class: letter as OperandClass, size: text.slice(1), text }
 }
 
 const maps: Readonly<Record<string, number>> = { '0F': 1, '0F38': 2, '0F3A': 3 }
+const vexLengths: Readonly<Record<string, number>> = { VEX: VEX_L_ANY, 'VEX.L0': 0, 'VEX.L1': 1, 'VEX.LIG': VEX_L_IGNORED }
 const prefixes: Readonly<Record<string, number>> = { NP: PREFIX_NONE, '66': PREFIX_66, F3: PREFIX_F3, F2: PREFIX_F2 }
 
 interface Parsed {
   vex: boolean
+  l: number
   map: number
   opcode: number
   registerInOpcode: boolean
@@ -120,6 +131,7 @@ function applyModifier(parsed: Parsed, word: string): boolean {
 export function compileRow(row: OpcodeRow): CompiledRow {
   const parsed: Parsed = {
     vex: false,
+    l: VEX_L_ANY,
     map: 0,
     opcode: -1,
     registerInOpcode: false,
@@ -131,8 +143,10 @@ export function compileRow(row: OpcodeRow): CompiledRow {
     w: -1,
   }
   for (const word of row.encoding.split(' ')) {
-    if (word === 'VEX.L0') parsed.vex = true
-    else if (parsed.opcode < 0 && parsed.map === 0 && parsed.prefix === PREFIX_ANY && word in prefixes && row.encoding !== word)
+    if (word in vexLengths) {
+      parsed.vex = true
+      parsed.l = vexLengths[word]!
+    } else if (parsed.opcode < 0 && parsed.map === 0 && parsed.prefix === PREFIX_ANY && word in prefixes && row.encoding !== word)
       parsed.prefix = prefixes[word]!
     else if (parsed.opcode < 0 && parsed.map === 0 && word in maps) parsed.map = maps[word]!
     else if (parsed.opcode < 0 && /^[0-9A-F]{2}(\+r)?$/.test(word)) {

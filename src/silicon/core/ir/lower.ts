@@ -114,8 +114,10 @@ function ruleFor(row: CompiledRow): (l: Lowering) => void {
  */
 function unavailability(row: CompiledRow, mode: number): number {
   const { semantics, options, mnemonic } = row.row
+  if (row.vex && mode & S.MODE_VEX_UD) return UD
   if (semantics.kind === 'x87') return options.feature === 'X87' && mode & S.MODE_X87_NM ? NM : -1
   if (semantics.kind !== 'vector') return -1
+  if (row.vex) return mode & S.MODE_AVX_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
   if (row.operands.some((operand) => 'VWU'.includes(operand.class)) || mnemonic.endsWith('MXCSR')) {
     return mode & S.MODE_SSE_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
   }

@@ -32,7 +32,7 @@ function namesOf(module: object, prefix: string, not: RegExp): Map<number, strin
 
 export const opNames: ReadonlyMap<number, string> = namesOf(ops, 'OP_', /^OP_COUNT$/)
 const helperNames = namesOf(helperIds, 'H_', /^H_NONE$/)
-const vectorNames = namesOf(vectorIds, 'V_', /_END$|^V_END$|^V_MMX$/)
+const vectorNames = namesOf(vectorIds, 'V_', /_END$|^V_END$|^V_MMX$|^V_VEX$|^V_AVX$|^V_FMA$/)
 const x87Names = namesOf(x87Ids, 'X87_', /^$/)
 
 const inverse = (names: ReadonlyMap<number, string>): Map<string, number> => new Map([...names].map(([value, name]) => [name, value]))
@@ -71,7 +71,11 @@ const codes: Readonly<Record<number, ReadonlyMap<string, number>>> = {
 
 /** Name of the kernel function that a HLP, VEC or X87 record calls, or undefined where there is none. */
 export function helperName(op: number, id: number): string | undefined {
-  if (op === ops.OP_VEC && id >= vectorIds.V_MMX) {
+  if (op === ops.OP_VEC && id >= vectorIds.V_VEX && id < vectorIds.V_AVX) {
+    const twin = id - vectorIds.V_VEX
+    return twin < vectorIds.V_MMX ? `vex.${vectorNames.get(twin)!}` : undefined
+  }
+  if (op === ops.OP_VEC && id >= vectorIds.V_MMX && id < vectorIds.V_VEX) {
     const twin = id - vectorIds.V_MMX
     return twin < vectorIds.V_TWIN_END ? `mmx.${vectorNames.get(twin)!}` : undefined
   }
@@ -83,6 +87,7 @@ export function helperName(op: number, id: number): string | undefined {
 
 function helperId(op: number, name: string): number | undefined {
   const [head, tail] = name.split('.')
+  if (head === 'vex' && tail !== undefined) return vectorIds.V_VEX + (codes[op]!.get(tail) ?? NaN)
   if (head === 'mmx' && tail !== undefined) return vectorIds.V_MMX + (codes[op]!.get(tail) ?? NaN)
   if (head === 'load_pointer' && tail !== undefined) return helperIds.H_LOAD_POINTER + Number(tail)
   return codes[op]!.get(name)

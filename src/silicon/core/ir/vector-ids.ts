@@ -313,3 +313,129 @@ export const V_MMX_OWN_END = 278
 // The twin of a two-operand instruction (below V_TWIN_END) on MMX registers has the number V_MMX + its own.
 export const V_MMX = 278
 export const V_END = 349
+
+// AVX. The VEX form of an instruction above (not MMX) has the number V_VEX + its own; what has no legacy form follows from V_AVX on.
+export const V_VEX = 512
+export const V_AVX = 896
+
+// State as a whole.
+export const V_VZEROUPPER = 896
+export const V_VZEROALL = 897
+
+// One element, or 128 bits in memory, in all places: VBROADCASTSS and VPBROADCASTD are BROADCAST_D.
+export const V_BROADCAST_B = 898
+export const V_BROADCAST_W = 899
+export const V_BROADCAST_D = 900
+export const V_BROADCAST_Q = 901
+export const V_BROADCAST_128 = 902
+export const V_BROADCAST_END = 903
+
+// Lane by lane, in both halves alike: destination = operation(VEX.vvvv, source). The last three take a mask register (immediate 7:4).
+export const V_VPERMILPS = 903
+export const V_VPERMILPD = 904
+export const V_VPERMILPD_IMM = 905
+export const V_VPSLLVD = 906
+export const V_VPSLLVQ = 907
+export const V_VPSRLVD = 908
+export const V_VPSRLVQ = 909
+export const V_VPSRAVD = 910
+export const V_VPBLENDVB = 911
+export const V_VBLENDVPS = 912
+export const V_VBLENDVPD = 913
+export const V_AVX_LANE_END = 914
+
+// Across the halves. VPERMQ is VPERMPD, VPERMD is VPERMPS, the 128-bit ones are those of integers and of floats.
+export const V_VPERM2_128 = 914
+export const V_VPERMQ = 915
+export const V_VPERMD = 916
+export const V_VINSERT_128 = 917
+export const V_VEXTRACT_128 = 918
+export const V_AVX_CROSS_END = 919
+
+// Flags from signs.
+export const V_VTESTPS = 919
+export const V_VTESTPD = 920
+export const V_VTEST_END = 921
+
+// Elements that a mask chooses. The effective address stands in T1, the segment in T2; each element is checked for itself.
+export const V_MASKLOAD_D = 921
+export const V_MASKLOAD_Q = 922
+export const V_MASKSTORE_D = 923
+export const V_MASKSTORE_Q = 924
+export const V_MASKED_END = 925
+
+// Gathers, named by the sizes of index and element: the immediate has the index register in bits 3:0 and the scale in 5:4.
+export const V_GATHER_DD = 925
+export const V_GATHER_DQ = 926
+export const V_GATHER_QD = 927
+export const V_GATHER_QQ = 928
+export const V_GATHER_END = 929
+
+// F16C.
+export const V_VCVTPH2PS = 929
+export const V_VCVTPS2PH = 930
+export const V_HALF_END = 931
+
+// FMA3: V_FMA + order * 32 + operation * 4 + shape (PS, PD, SS, SD). Order: 0 = 132, 1 = 213, 2 = 231.
+export const V_FMA = 960
+export const V_VFMADD132PS = 960
+export const V_VFMADD132PD = 961
+export const V_VFMADD132SS = 962
+export const V_VFMADD132SD = 963
+export const V_VFMSUB132PS = 964
+export const V_VFMSUB132PD = 965
+export const V_VFMSUB132SS = 966
+export const V_VFMSUB132SD = 967
+export const V_VFNMADD132PS = 968
+export const V_VFNMADD132PD = 969
+export const V_VFNMADD132SS = 970
+export const V_VFNMADD132SD = 971
+export const V_VFNMSUB132PS = 972
+export const V_VFNMSUB132PD = 973
+export const V_VFNMSUB132SS = 974
+export const V_VFNMSUB132SD = 975
+export const V_VFMADDSUB132PS = 976
+export const V_VFMADDSUB132PD = 977
+export const V_VFMSUBADD132PS = 980
+export const V_VFMSUBADD132PD = 981
+export const V_VFMADD213PS = 992
+export const V_VFMADD213PD = 993
+export const V_VFMADD213SS = 994
+export const V_VFMADD213SD = 995
+export const V_VFMSUB213PS = 996
+export const V_VFMSUB213PD = 997
+export const V_VFMSUB213SS = 998
+export const V_VFMSUB213SD = 999
+export const V_VFNMADD213PS = 1000
+export const V_VFNMADD213PD = 1001
+export const V_VFNMADD213SS = 1002
+export const V_VFNMADD213SD = 1003
+export const V_VFNMSUB213PS = 1004
+export const V_VFNMSUB213PD = 1005
+export const V_VFNMSUB213SS = 1006
+export const V_VFNMSUB213SD = 1007
+export const V_VFMADDSUB213PS = 1008
+export const V_VFMADDSUB213PD = 1009
+export const V_VFMSUBADD213PS = 1012
+export const V_VFMSUBADD213PD = 1013
+export const V_VFMADD231PS = 1024
+export const V_VFMADD231PD = 1025
+export const V_VFMADD231SS = 1026
+export const V_VFMADD231SD = 1027
+export const V_VFMSUB231PS = 1028
+export const V_VFMSUB231PD = 1029
+export const V_VFMSUB231SS = 1030
+export const V_VFMSUB231SD = 1031
+export const V_VFNMADD231PS = 1032
+export const V_VFNMADD231PD = 1033
+export const V_VFNMADD231SS = 1034
+export const V_VFNMADD231SD = 1035
+export const V_VFNMSUB231PS = 1036
+export const V_VFNMSUB231PD = 1037
+export const V_VFNMSUB231SS = 1038
+export const V_VFNMSUB231SD = 1039
+export const V_VFMADDSUB231PS = 1040
+export const V_VFMADDSUB231PD = 1041
+export const V_VFMSUBADD231PS = 1044
+export const V_VFMSUBADD231PD = 1045
+export const V_FMA_END = 1056

@@ -26,7 +26,7 @@ import { accessOf, type Field, fieldsAt, type IrFields, shapes, slotBytes } from
 import { H_BIT_MEMORY, H_CALL_FAR, H_JMP_FAR, H_NEAR_CALL, H_NEAR_RET, H_PUSH } from './helper-ids.js'
 import * as op from './ops.js'
 import { helperName, slotName } from './text.js'
-import { V_MASKMOVDQU, V_MASKMOVQ } from './vector-ids.js'
+import { V_GATHER_END, V_MASKMOVDQU, V_MASKMOVQ, V_VEX, V_VTEST_END } from './vector-ids.js'
 
 export interface UnverifiedBlock {
   readonly words: Int32Array
@@ -256,8 +256,11 @@ class Verifier {
     this.check(isGeneral(record.d), `call with d ${record.d}`)
     if (record.a !== IN_MEMORY && isTemporary(record.a)) this.readTemporary(record.a, record.b)
     const memory = record.a === IN_MEMORY && !(record.op === op.OP_HLP && id === H_PUSH)
-    const masked = record.op === op.OP_VEC && (id === V_MASKMOVQ || id === V_MASKMOVDQU)
-    if (memory || masked) this.readAddress(record.op === op.OP_HLP && id === H_BIT_MEMORY)
+    const masked = record.op === op.OP_VEC && (id === V_MASKMOVQ || id === V_MASKMOVDQU || id === V_VEX + V_MASKMOVDQU)
+    // Masked moves and gathers check the segment of each element themselves.
+    const elements = record.op === op.OP_VEC && id >= V_VTEST_END && id < V_GATHER_END
+    if (elements) for (const slot of [S.T1, S.T2]) this.readTemporary(slot, 8)
+    else if (memory || masked) this.readAddress(record.op === op.OP_HLP && id === H_BIT_MEMORY)
     if (record.op === op.OP_HLP && (id === H_JMP_FAR || id === H_CALL_FAR)) this.readTemporary(S.T1, 2)
     if (record.op === op.OP_X87 && memory) for (const slot of [S.T1, S.T2]) this.readTemporary(slot, 8)
   }

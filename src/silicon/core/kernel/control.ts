@@ -4,7 +4,7 @@ import { CPL, CR0, CR2, CR3, CR4, CR8, CS, EFER, EVENT_INTERRUPT, EVENTS, PKRU, 
 import {
   CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR0_WRITABLE, CR4_DE, CR4_FSGSBASE, CR4_LA57, CR4_MCE, CR4_OSFXSR,
   CR4_OSXMMEXCPT, CR4_OSXSAVE, CR4_PAE, CR4_PCE, CR4_PCIDE, CR4_PGE, CR4_PKE, CR4_PSE, CR4_SMAP, CR4_SMEP, CR4_TSD, CR4_UMIP, EFER_LMA, EFER_LME,
-  XCR0_PKRU, XCR0_SSE, XCR0_X87,
+  XCR0_PKRU, XCR0_SSE, XCR0_X87, XCR0_YMM,
 } from '../../../spec/x86/control-registers'
 import {
   CR_HIGH_MOV, VMEXIT_CR0_READ, VMEXIT_CR0_SEL_WRITE, VMEXIT_CR0_WRITE, VMEXIT_INVLPG, VMEXIT_INVPCID, VMEXIT_XSETBV,
@@ -30,7 +30,7 @@ const C_BIT: u64 = 1 << 51
 const NO_FLUSH: u64 = 1 << 63
 
 /** Processor state components that XCR0 may enable. */
-export const XCR0_SUPPORTED: u64 = XCR0_X87 | XCR0_SSE | XCR0_PKRU
+export const XCR0_SUPPORTED: u64 = XCR0_X87 | XCR0_SSE | XCR0_YMM | XCR0_PKRU
 
 // ---- values
 
@@ -244,8 +244,11 @@ export function xsetbv(s: usize, rec: usize): u32 {
 
 export function set_xcr0(s: usize, value: u64): u32 {
   if (!(value & XCR0_X87) || value & ~XCR0_SUPPORTED) return raise_error(s, GP, 0)
+  // The upper halves of YMM registers need the lower ones (APM vol. 2, section 11.5.2).
+  if ((value & (XCR0_SSE | XCR0_YMM)) == XCR0_YMM) return raise_error(s, GP, 0)
 
   store<u64>(s, value, XCR0)
+  update_mode(s)
   return R_NEXT
 }
 

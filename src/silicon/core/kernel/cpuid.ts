@@ -1,14 +1,14 @@
 // CPUID (APM vol. 3, 24594, appendix E). Constant parts stand in spec/x86/cpuid.ts; here are the leaves and what depends on the core's state.
 
 import { APIC_ID, CR4, MSR_APIC_BASE, RAX, RBX, RCX, RDX, XCR0 } from '../state/layout'
-import { CR4_OSXSAVE, CR4_PKE, XCR0_PKRU } from '../../../spec/x86/control-registers'
+import { CR4_OSXSAVE, CR4_PKE, XCR0_PKRU, XCR0_YMM } from '../../../spec/x86/control-registers'
 import * as id from '../../../spec/x86/cpuid'
 import { APIC_BASE_ENABLE } from '../../../spec/x86/msr'
 import { VMEXIT_CPUID } from '../../../spec/svm/exit-codes'
 import { R_NEXT } from '../ir/results'
 import { XCR0_SUPPORTED } from './control'
 import { svm_check } from './svm'
-import { XSAVE_EXTENDED, XSAVE_PKRU_BYTES, XSAVE_PKRU_STANDARD } from './xsave'
+import { XSAVE_EXTENDED, XSAVE_PKRU_BYTES, XSAVE_PKRU_STANDARD, XSAVE_YMM, XSAVE_YMM_BYTES } from './xsave'
 
 /** Result of the leaf asked for last. */
 export let cpuid_eax: u32 = 0
@@ -76,12 +76,15 @@ function leaf_b(s: usize, subleaf: u32): void {
 /** Extended state: sizes for what XCR0 enables and for all there is. */
 function leaf_d(s: usize, subleaf: u32): void {
   const xcr0 = load<u64>(s, XCR0)
+  const ymm: u32 = xcr0 & XCR0_YMM ? XSAVE_YMM_BYTES : 0
   const pkru = (xcr0 & XCR0_PKRU) != 0
   if (subleaf == 0) {
-    const size: u32 = pkru ? XSAVE_PKRU_STANDARD + XSAVE_PKRU_BYTES : XSAVE_EXTENDED
+    const size: u32 = pkru ? XSAVE_PKRU_STANDARD + XSAVE_PKRU_BYTES : XSAVE_EXTENDED + ymm
     give(<u32>XCR0_SUPPORTED, size, XSAVE_PKRU_STANDARD + XSAVE_PKRU_BYTES, 0)
   } else if (subleaf == 1) {
-    give(id.CPUID_D1_EAX, pkru ? XSAVE_EXTENDED + XSAVE_PKRU_BYTES : XSAVE_EXTENDED, 0, 0)
+    give(id.CPUID_D1_EAX, XSAVE_EXTENDED + ymm + (pkru ? XSAVE_PKRU_BYTES : 0), 0, 0)
+  } else if (subleaf == 2) {
+    give(XSAVE_YMM_BYTES, XSAVE_YMM, 0, 0)
   } else if (subleaf == 9) {
     give(XSAVE_PKRU_BYTES, XSAVE_PKRU_STANDARD, 0, 0)
   }

@@ -11,14 +11,14 @@ import { svm_physical_interrupt } from './svm-events'
 import { svm_invlpga, svm_set_gif } from './svm'
 import { svm_vmload, svm_vmsave, vmrun_enter as enter } from './svm-run'
 import { system_pointer } from './walk-nested'
-import { commit_restore, MXCSR_MASK, put_mxcsr, put_x87, put_xmm, XSAVE_EXTENDED, XSAVE_PKRU_STANDARD } from './xsave'
+import { commit_restore, MXCSR_MASK, put_mxcsr, put_x87, put_xmm, put_ymm, XSAVE_PKRU_BYTES, XSAVE_PKRU_STANDARD } from './xsave'
 import { XCR0_SSE } from '../../../spec/x86/control-registers'
 
 const MXCSR_AT: usize = 24
 const HEADER_AT: usize = 512
 const PKRU_AT: usize = XSAVE_PKRU_STANDARD
-/** x87, SSE and PKRU. */
-const COMPONENTS: u64 = 0x203
+/** x87, SSE, YMM and PKRU. */
+const COMPONENTS: u64 = 0x207
 
 // @ts-ignore: decorator
 @inline
@@ -90,6 +90,7 @@ export function save_extended(s: usize, lo: u32, hi: u32): u32 {
   put_x87(s, at, true)
   put_mxcsr(s, at)
   put_xmm(s, at)
+  put_ymm(s, at)
   memory.fill(at + HEADER_AT, 0, 64)
   store<u64>(at, COMPONENTS, HEADER_AT)
   store<u64>(at, load<u32>(s, PKRU), PKRU_AT)
@@ -104,8 +105,7 @@ export function restore_extended(s: usize, lo: u32, hi: u32): u32 {
   if (present & ~COMPONENTS || load<u64>(at, HEADER_AT + 8) || load<u64>(at, HEADER_AT + 16)) return raise_error(s, GP, 0)
   if (load<u32>(at, MXCSR_AT) & ~MXCSR_MASK) return raise_error(s, GP, 0)
 
-  memory.copy(s + SCRATCH, at, XSAVE_EXTENDED)
-  store<u64>(s + SCRATCH + XSAVE_EXTENDED, load<u64>(at, PKRU_AT))
+  memory.copy(s + SCRATCH, at, XSAVE_PKRU_STANDARD + XSAVE_PKRU_BYTES)
   commit_restore(s, s + SCRATCH, COMPONENTS, present, (present & XCR0_SSE) != 0, true)
   return R_NEXT
 }

@@ -19,6 +19,7 @@ import {
   ES,
   ES_BASE,
   MODE,
+  MODE_AVX_UD,
   MODE_CODE16,
   MODE_CODE32,
   MODE_CODE64,
@@ -27,6 +28,7 @@ import {
   MODE_SSE_NM,
   MODE_SSE_UD,
   MODE_STACK32,
+  MODE_VEX_UD,
   MODE_WAIT_NM,
   MODE_X87_NM,
   SEGMENTS,
@@ -35,6 +37,7 @@ import {
   SPACE,
   SS,
   SS_BASE,
+  XCR0,
 } from '../state/layout'
 
 const CR0_PE: u64 = 1
@@ -43,7 +46,10 @@ const CR0_EM: u64 = 4
 const CR0_TS: u64 = 8
 const CR0_AM: u64 = 1 << 18
 const CR4_OSFXSR: u64 = 1 << 9
+const CR4_OSXSAVE: u64 = 1 << 18
 const CR4_SMAP: u64 = 1 << 21
+/** The bits of XCR0 for XMM registers and for the upper halves of YMM registers. */
+const XCR0_AVX: u64 = 6
 const EFER_LMA: u64 = 1 << 10
 const EFLAGS_TF: u32 = 1 << 8
 const EFLAGS_AC: u32 = 1 << 18
@@ -82,6 +88,12 @@ function unit_bits(s: usize): u32 {
   return mode
 }
 
+/** What of VEX is refused (APM vol. 4, section 1.1.4 and the exception tables of its instructions). */
+function vex_bits(s: usize): u32 {
+  if (!(load<u64>(s, CR0) & CR0_PE) || load<u32>(s, EFLAGS) & EFLAGS_VM) return MODE_VEX_UD | MODE_AVX_UD
+  return load<u64>(s, CR4) & CR4_OSXSAVE && (load<u64>(s, XCR0) & XCR0_AVX) == XCR0_AVX ? 0 : MODE_AVX_UD
+}
+
 /** TLB access mode: 0 supervisor, 1 user, 2 supervisor with AC, 3 user with alignment checks. */
 function access_mode(s: usize): u32 {
   const ac = (load<u32>(s, EFLAGS) & EFLAGS_AC) != 0
@@ -97,7 +109,7 @@ export function update_context(s: usize): void {
 /** Recomputes MODE, CTX and the standing EVENTS. */
 export function update_mode(s: usize): void {
   const code = code_size(s)
-  let mode = code | unit_bits(s)
+  let mode = code | unit_bits(s) | vex_bits(s)
   const stack: u32 = load<u16>(s + SEGMENTS + SS * 16, SEG_ATTRIBUTES)
   if (code != MODE_CODE64) {
     if (stack & ATTRIBUTE_DEFAULT_BIG) mode |= MODE_STACK32

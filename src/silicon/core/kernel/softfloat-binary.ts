@@ -9,38 +9,39 @@ import {
 import { shift_right_jam, wide_lo } from './softfloat-wide'
 
 /** Classes of operand. */
-const ZERO: u32 = 0
-const FINITE: u32 = 1
-const INFINITE: u32 = 2
-const QNAN: u32 = 3
-const SNAN: u32 = 4
+export const ZERO: u32 = 0
+export const FINITE: u32 = 1
+export const INFINITE: u32 = 2
+export const QNAN: u32 = 3
+export const SNAN: u32 = 4
 
 let a_class: u32 = 0
 let a_sign: u32 = 0
 let a_exp: i32 = 0
 let a_sig: u64 = 0
-let b_class: u32 = 0
-let b_sign: u32 = 0
-let b_exp: i32 = 0
-let b_sig: u64 = 0
+/** The operand unpacked last. */
+export let b_class: u32 = 0
+export let b_sign: u32 = 0
+export let b_exp: i32 = 0
+export let b_sig: u64 = 0
 /** An operand is denormal (and DAZ is off). */
 let denormal: bool = false
 
 function default_nan(width: u32): u64 {
   return width == 32 ? 0xffc00000 : 0xfff8000000000000
 }
-function infinity(sign: u32, width: u32): u64 {
+export function infinity(sign: u32, width: u32): u64 {
   return width == 32 ? ((<u64>sign) << 31) | 0x7f800000 : ((<u64>sign) << 63) | 0x7ff0000000000000
 }
-function zero(sign: u32, width: u32): u64 {
+export function zero(sign: u32, width: u32): u64 {
   return (<u64>sign) << (width - 1)
 }
-function quiet(a: u64, width: u32): u64 {
+export function quiet(a: u64, width: u32): u64 {
   return a | (width == 32 ? 0x400000 : 0x8000000000000)
 }
 
 /** Takes `a` apart into the b_ globals; a denormal operand is normalised, or becomes zero under DAZ. */
-function unpack(a: u64, width: u32): void {
+export function unpack(a: u64, width: u32): void {
   const e = width == 32 ? <i32>(a >> 23) & 0xff : <i32>(a >> 52) & 0x7ff
   const top = width == 32 ? 0xff : 0x7ff
   const bias = width == 32 ? 127 : 1023
@@ -63,7 +64,12 @@ function unpack(a: u64, width: u32): void {
   }
 }
 
-function unpack_one(a: u64, width: u32): void {
+/** Before the operands of an operation are unpacked. */
+export function begin_operands(): void {
+  denormal = false
+}
+
+export function unpack_one(a: u64, width: u32): void {
   denormal = false
   unpack(a, width)
 }
@@ -84,20 +90,20 @@ function nan_result(a: u64, b: u64, width: u32): u64 {
   return quiet(a_class >= QNAN ? a : b, width)
 }
 
-function invalid(width: u32): u64 {
+export function invalid(width: u32): u64 {
   sf_flags |= SF_IE
   return default_nan(width)
 }
 
 /** Notes a denormal operand. True: it is unmasked, the operation stops here. */
-function stop_at_denormal(): bool {
+export function stop_at_denormal(): bool {
   if (!denormal) return false
   sf_flags |= SF_DE
   return !(sf_masks & SF_DE)
 }
 
 /** Rounds the work number and packs it. */
-function finish(width: u32): u64 {
+export function finish(width: u32): u64 {
   const before = sf_flags
   if (width == 32) round_work(24, -126, 127, 0)
   else round_work(53, -1022, 1023, 0)

@@ -68,14 +68,15 @@ function step(s: usize, rec: usize, id: u32): bool {
   if (source) from = linear(s, rec_d(rec), load<u64>(s, RSI) & mask, n, false)
   if (target && !faulted(s)) to = linear(s, ES, load<u64>(s, RDI) & mask, n, id == H_MOVS || id == H_STOS)
   if (faulted(s)) return false
+  // CMPS reads at rDI first: of two faults that one is seen.
+  const compares = id == H_CMPS || id == H_SCAS
+  const other: u64 = compares ? read_element(s, to, n) : 0
+  if (faulted(s)) return false
   const v: u64 = source ? read_element(s, from, n) : load<u64>(s, RAX)
   if (faulted(s)) return false
   if (id == H_MOVS || id == H_STOS) write_element(s, to, n, v)
-  if (id == H_CMPS || id == H_SCAS) {
-    const other = read_element(s, to, n)
-    if (!faulted(s)) string_compare_flags(s, v, other, n)
-  }
   if (faulted(s)) return false
+  if (compares) string_compare_flags(s, v, other, n)
   if (id == H_LODS) put_sized(s, RAX, n == 8 ? 3 : n >> 1, v)
   if (source) advance(s, RSI, by, c)
   if (target) advance(s, RDI, by, c)

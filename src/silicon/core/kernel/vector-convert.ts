@@ -12,20 +12,23 @@ import { float_begin, float_faults } from './vector-float'
 import { enter_mmx, mmx_source, set_mmx, x87_pending } from './vector-mmx'
 import { general_source, in_memory, size_y, source16, source32, source64, xmm_d } from './vector-operand'
 
-/** CVTSI2SS, CVTSI2SD */
-function from_general(s: usize, rec: usize, to_double: bool): u32 {
+/** CVTSI2SS, CVTSI2SD: the rest of the register comes from `first`. */
+export function from_general(s: usize, rec: usize, to_double: bool, first: usize): u32 {
   const wide = size_y(rec) == 8
   const source = general_source(s, rec, size_y(rec))
   if (faulted(s)) return R_FAULT
+  const d = xmm_d(s, rec)
   float_begin(s)
   if (to_double) {
     const result = wide ? i64_to_f64(<i64>source) : i32_to_f64(<i32>source)
     if (float_faults(s)) return R_FAULT
-    store<u64>(xmm_d(s, rec), result)
+    v128.store(d, v128.load(first))
+    store<u64>(d, result)
   } else {
     const result = wide ? i64_to_f32(<i64>source) : i32_to_f32(<i32>source)
     if (float_faults(s)) return R_FAULT
-    store<u32>(xmm_d(s, rec), result)
+    v128.store(d, v128.load(first))
+    store<u32>(d, result)
   }
   return R_NEXT
 }
@@ -47,8 +50,8 @@ function to_general(s: usize, rec: usize, id: i32): u32 {
   return R_NEXT
 }
 
-/** CVTSS2SD, CVTSD2SS: the rest of the register stays. */
-function scalar(s: usize, rec: usize, id: i32): u32 {
+/** CVTSS2SD, CVTSD2SS: the rest of the register comes from `first`. */
+export function convert_scalar(s: usize, rec: usize, id: i32, first: usize): u32 {
   const source = id == V.V_CVTSS2SD ? source32(s, rec) : source64(s, rec)
   if (faulted(s)) return R_FAULT
   const d = xmm_d(s, rec)
@@ -56,16 +59,19 @@ function scalar(s: usize, rec: usize, id: i32): u32 {
   if (id == V.V_CVTSS2SD) {
     const result = f32_to_f64(<u32>source)
     if (float_faults(s)) return R_FAULT
+    v128.store(d, v128.load(first))
     store<u64>(d, result)
   } else {
     const result = f64_to_f32(source)
     if (float_faults(s)) return R_FAULT
+    v128.store(d, v128.load(first))
     store<u32>(d, result)
   }
   return R_NEXT
 }
 
-function to_dword(id: i32, a: u64): u32 {
+/** One element of the packed conversions to four bytes. */
+export function to_dword(id: i32, a: u64): u32 {
   switch (id) {
     case V.V_CVTDQ2PS: return i32_to_f32(<i32>a)
     case V.V_CVTPS2DQ: return f32_to_i32(<u32>a)
@@ -160,14 +166,14 @@ function to_mmx(s: usize, rec: usize, id: i32): u32 {
 
 export function convert(s: usize, rec: usize, id: i32): u32 {
   switch (id) {
-    case V.V_CVTSI2SS: return from_general(s, rec, false)
-    case V.V_CVTSI2SD: return from_general(s, rec, true)
+    case V.V_CVTSI2SS: return from_general(s, rec, false, xmm_d(s, rec))
+    case V.V_CVTSI2SD: return from_general(s, rec, true, xmm_d(s, rec))
     case V.V_CVTSS2SI:
     case V.V_CVTTSS2SI:
     case V.V_CVTSD2SI:
     case V.V_CVTTSD2SI: return to_general(s, rec, id)
     case V.V_CVTSS2SD:
-    case V.V_CVTSD2SS: return scalar(s, rec, id)
+    case V.V_CVTSD2SS: return convert_scalar(s, rec, id, xmm_d(s, rec))
     case V.V_CVTDQ2PD: return widened(s, rec, true)
     case V.V_CVTPS2PD: return widened(s, rec, false)
     case V.V_CVTPI2PS: return from_mmx(s, rec, false)

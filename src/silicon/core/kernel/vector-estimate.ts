@@ -43,20 +43,29 @@ function reciprocal_root(a: u32): u32 {
   return rounded(<f32>1 / sqrt<f32>(middle(a)))
 }
 
+/** One estimate: of the reciprocal, or of that of the square root. */
+export function estimate(a: u32, root: bool): u32 {
+  return root ? reciprocal_root(a) : reciprocal(a)
+}
+
+/** RCPSS, RSQRTSS: the rest of the register comes from `first`. */
+export function approximate_scalar(s: usize, rec: usize, root: bool, first: usize): u32 {
+  const a = <u32>source32(s, rec)
+  if (faulted(s)) return R_FAULT
+  const d = xmm_d(s, rec)
+  v128.store(d, v128.load(first))
+  store<u32>(d, estimate(a, root))
+  return R_NEXT
+}
+
 export function approximate(s: usize, rec: usize, id: i32): u32 {
   const root = id == V.V_RSQRTPS || id == V.V_RSQRTSS
   const d = xmm_d(s, rec)
-  if (id == V.V_RCPSS || id == V.V_RSQRTSS) {
-    const a = <u32>source32(s, rec)
-    if (faulted(s)) return R_FAULT
-    store<u32>(d, root ? reciprocal_root(a) : reciprocal(a))
-    return R_NEXT
-  }
+  if (id == V.V_RCPSS || id == V.V_RSQRTSS) return approximate_scalar(s, rec, root, d)
   const p = source16(s, rec)
   if (!p) return R_FAULT
   for (let i: u32 = 0; i < 16; i += 4) {
-    const a = load<u32>(p + i)
-    store<u32>(s + VT1 + i, root ? reciprocal_root(a) : reciprocal(a))
+    store<u32>(s + VT1 + i, estimate(load<u32>(p + i), root))
   }
   v128.store(d, v128.load(s + VT1))
   return R_NEXT

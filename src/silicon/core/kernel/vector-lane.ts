@@ -7,8 +7,8 @@ import { load8 } from './memory'
 import { address, general_result, general_source, in_memory, size_y, source32, source64, source_word, xmm_a, xmm_d } from './vector-operand'
 import { load16, load32 } from './memory'
 
-/** PINSRB, PINSRW, PINSRD, PINSRQ: one element of n bytes. */
-function insert(s: usize, rec: usize, n: u32): u32 {
+/** PINSRB, PINSRW, PINSRD, PINSRQ: one element of n bytes, the others from `first`. */
+export function insert(s: usize, rec: usize, n: u32, first: usize): u32 {
   let value: u64
   if (!in_memory(rec)) value = general_source(s, rec, 8)
   else if (n == 1) value = load8(s, address(s))
@@ -16,6 +16,7 @@ function insert(s: usize, rec: usize, n: u32): u32 {
   else value = general_source(s, rec, n)
   if (faulted(s)) return R_FAULT
 
+  v128.store(xmm_d(s, rec), v128.load(first))
   const at = xmm_d(s, rec) + ((rec_imm2(rec) & (16 / n - 1)) * n)
   if (n == 1) store<u8>(at, <u8>value)
   else if (n == 2) store<u16>(at, <u16>value)
@@ -35,20 +36,21 @@ function extract(s: usize, rec: usize, n: u32): u32 {
   return faulted(s) ? R_FAULT : R_NEXT
 }
 
-/** INSERTPS: imm 7:6 source lane (registers only), 5:4 destination lane, 3:0 lanes to clear. */
-function insert_ps(s: usize, rec: usize): u32 {
+/** INSERTPS: imm 7:6 source lane (registers only), 5:4 destination lane, 3:0 lanes to clear; the others from `first`. */
+export function insert_ps(s: usize, rec: usize, first: usize): u32 {
   const imm = <u32>rec_imm2(rec)
   const value = in_memory(rec) ? <u32>load32(s, address(s)) : load<u32>(xmm_a(s, rec) + ((imm >> 6) & 3) * 4)
   if (faulted(s)) return R_FAULT
 
   const d = xmm_d(s, rec)
+  v128.store(d, v128.load(first))
   store<u32>(d + ((imm >> 4) & 3) * 4, value)
   for (let i: u32 = 0; i < 4; i++) if ((imm >> i) & 1) store<u32>(d + i * 4, 0)
   return R_NEXT
 }
 
 /** PMOVSX and PMOVZX on the value in the low bits. */
-function widened(id: i32, a: v128): v128 {
+export function widened(id: i32, a: v128): v128 {
   switch (id) {
     case V.V_PMOVSXBW: return i16x8.extend_low_i8x16_s(a)
     case V.V_PMOVSXBD: return i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(a))
@@ -97,15 +99,15 @@ function insert_field(d: usize, from: u64, length: u32, index: u32): u32 {
 export function lane(s: usize, rec: usize, id: i32): u32 {
   const imm = <u32>rec_imm2(rec)
   switch (id) {
-    case V.V_PINSRB: return insert(s, rec, 1)
-    case V.V_PINSRW: return insert(s, rec, 2)
-    case V.V_PINSRD: return insert(s, rec, size_y(rec))
+    case V.V_PINSRB: return insert(s, rec, 1, xmm_d(s, rec))
+    case V.V_PINSRW: return insert(s, rec, 2, xmm_d(s, rec))
+    case V.V_PINSRD: return insert(s, rec, size_y(rec), xmm_d(s, rec))
     case V.V_PEXTRB: return extract(s, rec, 1)
     case V.V_PEXTRW: return extract(s, rec, 2)
     case V.V_PEXTRW_REG: store<u64>(s + rec_d(rec), element(xmm_a(s, rec), 2, imm)); return R_NEXT
     case V.V_PEXTRD: return extract(s, rec, size_y(rec))
     case V.V_EXTRACTPS: return extract(s, rec, 4)
-    case V.V_INSERTPS: return insert_ps(s, rec)
+    case V.V_INSERTPS: return insert_ps(s, rec, xmm_d(s, rec))
     case V.V_PMOVSXBQ:
     case V.V_PMOVZXBQ: return widen(s, rec, id, 2)
     case V.V_PMOVSXBD:

@@ -44,23 +44,31 @@ function store16(s: usize, rec: usize, aligned: bool): u32 {
   return ended(s)
 }
 
-/** MOVSS and MOVSD to a register: from memory the rest is cleared, from a register it stays. */
-function load_scalar(s: usize, rec: usize, n: u32): u32 {
+/** MOVSS and MOVSD to a register: from memory the rest is cleared, from a register it comes from `first`. */
+export function load_scalar(s: usize, rec: usize, n: u32, first: usize): u32 {
   const d = xmm_d(s, rec)
   if (in_memory(rec)) {
     const value = n == 4 ? load32(s, address(s)) : load64(s, address(s))
     if (faulted(s)) return R_FAULT
     set_low(d, value)
-  } else if (n == 4) store<u32>(d, load<u32>(xmm_a(s, rec)))
-  else store<u64>(d, load<u64>(xmm_a(s, rec)))
+  } else copy_scalar(d, xmm_a(s, rec), first, n)
   return R_NEXT
 }
 
-function store_scalar(s: usize, rec: usize, n: u32): u32 {
+/** Low n bytes of d from `from`, the others of its 16 from `first`. */
+// @ts-ignore: decorator
+@inline
+function copy_scalar(d: usize, from: usize, first: usize, n: u32): void {
+  const value = load<u64>(from)
+  v128.store(d, v128.load(first))
+  if (n == 4) store<u32>(d, <u32>value)
+  else store<u64>(d, value)
+}
+
+export function store_scalar(s: usize, rec: usize, n: u32, first: usize): u32 {
   const d = xmm_d(s, rec)
   if (!in_memory(rec)) {
-    if (n == 4) store<u32>(xmm_a(s, rec), load<u32>(d))
-    else store<u64>(xmm_a(s, rec), load<u64>(d))
+    copy_scalar(xmm_a(s, rec), d, first, n)
     return R_NEXT
   }
   if (n == 4) store32(s, address(s), load<u32>(d))
@@ -68,11 +76,13 @@ function store_scalar(s: usize, rec: usize, n: u32): u32 {
   return ended(s)
 }
 
-/** MOVLPS, MOVHPS and their double forms: one half of the register from memory. */
-function load_half(s: usize, rec: usize, offset: usize): u32 {
+/** MOVLPS, MOVHPS and their double forms: one half of the register from memory, the other from `first`. */
+export function load_half(s: usize, rec: usize, offset: usize, first: usize): u32 {
   const value = load64(s, address(s))
   if (faulted(s)) return R_FAULT
-  store<u64>(xmm_d(s, rec) + offset, value)
+  const d = xmm_d(s, rec)
+  v128.store(d, v128.load(first))
+  store<u64>(d + offset, value)
   return R_NEXT
 }
 
@@ -133,12 +143,12 @@ export function move(s: usize, rec: usize, id: i32): u32 {
       general_result(s, rec, n, n == 8 ? load<u64>(xmm_d(s, rec)) : load<u32>(xmm_d(s, rec)))
       return ended(s)
     }
-    case V.V_MOVSS_LOAD: return load_scalar(s, rec, 4)
-    case V.V_MOVSS_STORE: return store_scalar(s, rec, 4)
-    case V.V_MOVSD_LOAD: return load_scalar(s, rec, 8)
-    case V.V_MOVSD_STORE: return store_scalar(s, rec, 8)
-    case V.V_MOVL_LOAD: return load_half(s, rec, 0)
-    case V.V_MOVH_LOAD: return load_half(s, rec, 8)
+    case V.V_MOVSS_LOAD: return load_scalar(s, rec, 4, xmm_d(s, rec))
+    case V.V_MOVSS_STORE: return store_scalar(s, rec, 4, xmm_a(s, rec))
+    case V.V_MOVSD_LOAD: return load_scalar(s, rec, 8, xmm_d(s, rec))
+    case V.V_MOVSD_STORE: return store_scalar(s, rec, 8, xmm_a(s, rec))
+    case V.V_MOVL_LOAD: return load_half(s, rec, 0, xmm_d(s, rec))
+    case V.V_MOVH_LOAD: return load_half(s, rec, 8, xmm_d(s, rec))
     case V.V_MOVL_STORE: return store_half(s, rec, 0)
     case V.V_MOVH_STORE: return store_half(s, rec, 8)
     case V.V_MOVHLPS: store<u64>(xmm_d(s, rec), load<u64>(xmm_a(s, rec), 8)); return R_NEXT

@@ -12,6 +12,7 @@ import { mmx_own, mmx_twin } from './vector-mmx'
 import { move } from './vector-move'
 import { source16, source16_unaligned, xmm_a, xmm_d } from './vector-operand'
 import { bytes_left, bytes_right } from './vector-shuffle'
+import { vex } from './vector-vex'
 
 /** Shifts of the register of ModRM.rm by an immediate. */
 function shift(s: usize, rec: usize, id: i32): u32 {
@@ -41,6 +42,7 @@ export function vector(s: usize, rec: usize): u32 {
   if (id < V.V_ARITHMETIC_END) return arithmetic(s, rec, id)
   if (id < V.V_FLOAT_END) return float(s, rec, id)
   if (id < V.V_CONVERT_END) return convert(s, rec, id)
+  if (id >= V.V_VEX) return vex(s, rec, id)
   if (id < V.V_MMX_OWN_END) return mmx_own(s, rec, id)
   return mmx_twin(s, rec, id - V.V_MMX)
 }

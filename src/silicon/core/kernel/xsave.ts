@@ -1,4 +1,4 @@
-// FXSAVE, FXRSTOR and the XSAVE family: x87, SSE and PKRU state (APM vol. 2, 24593, section 11.5; layouts in section 11.4.4 and vol. 3).
+// FXSAVE, FXRSTOR and the XSAVE family: x87, SSE, YMM and PKRU state (APM vol. 2, 24593, section 11.5; layouts in section 11.4.4 and vol. 3).
 // An image is put together in SCRATCH, checked, and only then written to memory or to the state.
 
 import {
@@ -8,7 +8,7 @@ import {
 import {
   H_FXRSTOR, H_FXSAVE, H_XGETBV, H_XRSTOR, H_XRSTORS, H_XSAVE, H_XSAVEC, H_XSAVEOPT, H_XSAVES,
 } from '../ir/helper-ids'
-import { CR0_EM, CR0_TS, CR4_OSFXSR, CR4_OSXSAVE, XCR0_PKRU, XCR0_SSE, XCR0_X87 } from '../../../spec/x86/control-registers'
+import { CR0_EM, CR0_TS, CR4_OSFXSR, CR4_OSXSAVE, XCR0_PKRU, XCR0_SSE, XCR0_X87, XCR0_YMM } from '../../../spec/x86/control-registers'
 import { R_FAULT, R_NEXT } from '../ir/results'
 import { xgetbv } from './control'
 import { GP, NM, raise, raise_error, rec_b, UD } from './fault'
@@ -27,7 +27,10 @@ const COMPACT: u64 = 1 << 63
 
 /** Where components beyond x87 and SSE start: all of a compacted image, and the size with none. */
 export const XSAVE_EXTENDED: u32 = 576
-/** PKRU in a standard image, behind the place kept for the upper halves of YMM registers. */
+/** Upper halves of the YMM registers, where they are in the image. */
+export const XSAVE_YMM: u32 = 576
+export const XSAVE_YMM_BYTES: u32 = 256
+/** PKRU in a standard image. */
 export const XSAVE_PKRU_STANDARD: u32 = 832
 export const XSAVE_PKRU_BYTES: u32 = 8
 
@@ -112,6 +115,18 @@ function reset_xmm(s: usize): void {
   for (let i: u32 = 0; i < count; i++) memory.fill(s + XMM + i * XMM_STRIDE, 0, 16)
 }
 
+export function put_ymm(s: usize, at: usize): void {
+  for (let i: u32 = 0; i < 16; i++) v128.store(at + XSAVE_YMM + i * 16, v128.load(s + XMM + i * XMM_STRIDE, 16))
+}
+function take_ymm(s: usize, at: usize): void {
+  const count = xmm_count(s)
+  for (let i: u32 = 0; i < count; i++) v128.store(s + XMM + i * XMM_STRIDE, v128.load(at + XSAVE_YMM + i * 16), 16)
+}
+function reset_ymm(s: usize): void {
+  const count = xmm_count(s)
+  for (let i: u32 = 0; i < count; i++) v128.store(s + XMM + i * XMM_STRIDE, i64x2.splat(0), 16)
+}
+
 export function put_mxcsr(s: usize, at: usize): void {
   store<u32>(at, load<u32>(s, MXCSR), IMAGE_MXCSR)
   store<u32>(at, MXCSR_MASK, IMAGE_MXCSR + 4)
@@ -171,11 +186,18 @@ function sse_in_use(s: usize): bool {
   return false
 }
 
+function ymm_in_use(s: usize): bool {
+  let any = i64x2.splat(0)
+  for (let i: u32 = 0; i < 16; i++) any = v128.or(any, v128.load(s + XMM + i * XMM_STRIDE, 16))
+  return v128.any_true(any)
+}
+
 /** Components that are not in their initial state. */
 export function components_in_use(s: usize): u64 {
   let bits: u64 = 0
   if (x87_in_use(s)) bits |= XCR0_X87
   if (sse_in_use(s)) bits |= XCR0_SSE
+  if (ymm_in_use(s)) bits |= XCR0_YMM
   if (load<u32>(s, PKRU)) bits |= XCR0_PKRU
   return bits
 }
@@ -196,12 +218,19 @@ function requested(s: usize, supervisor: bool): u64 {
   return (load<u32>(s, RAX) | (load<u64>(s, RDX) << 32)) & enabled
 }
 
-function pkru_offset(compact: bool): u32 {
-  return compact ? XSAVE_EXTENDED : XSAVE_PKRU_STANDARD
+/** Where PKRU stands; a compacted image has room for the components in `format` alone. */
+function pkru_offset(compact: bool, format: u64): u32 {
+  if (!compact) return XSAVE_PKRU_STANDARD
+  return format & XCR0_YMM ? XSAVE_EXTENDED + XSAVE_YMM_BYTES : XSAVE_EXTENDED
 }
 
-/** Writes the components `parts` of the image; MXCSR with SSE, in a standard image whenever SSE is requested. */
-function write_parts(s: usize, la: u64, parts: u64, mxcsr: bool, compact: bool, wide: bool): bool {
+/** MXCSR belongs to SSE; in a standard image it comes with YMM as well (APM vol. 4, XSAVE and XRSTOR). */
+function with_mxcsr(compact: bool, wanted: u64, present: u64): bool {
+  return compact ? (present & XCR0_SSE) != 0 : (wanted & (XCR0_SSE | XCR0_YMM)) != 0
+}
+
+/** Writes the components `parts` of the image, PKRU at `pkru_at`. */
+function write_parts(s: usize, la: u64, parts: u64, mxcsr: bool, pkru_at: u32, wide: bool): bool {
   const at = s + SCRATCH
   put_x87(s, at, wide)
   put_mxcsr(s, at)
@@ -209,9 +238,13 @@ function write_parts(s: usize, la: u64, parts: u64, mxcsr: bool, compact: bool, 
   if (parts & XCR0_X87 && (!store_bytes(s, la, at, 24) || !store_bytes(s, la + IMAGE_ST, at + IMAGE_ST, 128))) return false
   if (mxcsr && !store_bytes(s, la + IMAGE_MXCSR, at + IMAGE_MXCSR, 8)) return false
   if (parts & XCR0_SSE && !store_bytes(s, la + IMAGE_XMM, at + IMAGE_XMM, xmm_count(s) * 16)) return false
+  if (parts & XCR0_YMM) {
+    put_ymm(s, at)
+    if (!store_bytes(s, la + XSAVE_YMM, at + XSAVE_YMM, xmm_count(s) * 16)) return false
+  }
   if (!(parts & XCR0_PKRU)) return true
   store<u64>(at, load<u32>(s, PKRU))
-  return store_bytes(s, la + pkru_offset(compact), at, XSAVE_PKRU_BYTES)
+  return store_bytes(s, la + pkru_at, at, XSAVE_PKRU_BYTES)
 }
 
 /** XSAVE, XSAVEOPT (skips what is in its initial state), XSAVEC and XSAVES (compact as well). */
@@ -222,12 +255,13 @@ function save(s: usize, rec: usize, form: u32, privileged: bool): u32 {
   const used = components_in_use(s) & wanted
   const compact = form == SAVE_COMPACT
   const parts = form == SAVE_ALL ? wanted : used
-  const end = parts & XCR0_PKRU ? pkru_offset(compact) + XSAVE_PKRU_BYTES : XSAVE_EXTENDED
+  const pkru_at = pkru_offset(compact, wanted)
+  let end = parts & XCR0_YMM ? XSAVE_YMM + XSAVE_YMM_BYTES : XSAVE_EXTENDED
+  if (parts & XCR0_PKRU) end = pkru_at + XSAVE_PKRU_BYTES
   if (!probe_write(s, la, end)) return R_FAULT
   const old: u64 = compact ? 0 : load64(s, la + IMAGE_HEADER)
 
-  const mxcsr = compact ? (parts & XCR0_SSE) != 0 : (wanted & XCR0_SSE) != 0
-  if (!write_parts(s, la, parts, mxcsr, compact, rec_b(rec) == 8)) return R_FAULT
+  if (!write_parts(s, la, parts, with_mxcsr(compact, wanted, parts), pkru_at, rec_b(rec) == 8)) return R_FAULT
   store64(s, la + IMAGE_HEADER, (old & ~wanted) | used)
   if (compact) store64(s, la + XCOMP_BV, wanted | COMPACT)
   return R_NEXT
@@ -255,24 +289,28 @@ function restore(s: usize, rec: usize, privileged: bool): u32 {
   const wanted = requested(s, privileged)
   const compact = load<u64>(at, XCOMP_BV) >> 63 != 0
   const present = load<u64>(at, IMAGE_HEADER) & wanted
-  const mxcsr = compact ? (present & XCR0_SSE) != 0 : (wanted & XCR0_SSE) != 0
+  const mxcsr = with_mxcsr(compact, wanted, present)
   if (mxcsr && load<u32>(at, IMAGE_MXCSR) & ~MXCSR_MASK) return raise_error(s, GP, 0)
-  if (present & XCR0_PKRU && !load_bytes(s, la + pkru_offset(compact), at + XSAVE_EXTENDED, XSAVE_PKRU_BYTES)) return R_FAULT
+  if (present & XCR0_YMM && !load_bytes(s, la + XSAVE_YMM, at + XSAVE_YMM, XSAVE_YMM_BYTES)) return R_FAULT
+  const pkru_at = pkru_offset(compact, load<u64>(at, XCOMP_BV))
+  if (present & XCR0_PKRU && !load_bytes(s, la + pkru_at, at + XSAVE_PKRU_STANDARD, XSAVE_PKRU_BYTES)) return R_FAULT
 
   commit_restore(s, at, wanted, present, mxcsr, rec_b(rec) == 8)
   return R_NEXT
 }
 
-/** Components that are requested and not present take their initial state. */
+/** Of the image at `at`, in standard form; components that are requested and not present take their initial state. */
 export function commit_restore(s: usize, at: usize, wanted: u64, present: u64, mxcsr: bool, wide: bool): void {
   if (present & XCR0_X87) take_x87(s, at, wide)
   else if (wanted & XCR0_X87) reset_x87(s)
   if (present & XCR0_SSE) take_low_xmm(s, at, xmm_count(s))
   else if (wanted & XCR0_SSE) reset_xmm(s)
+  if (present & XCR0_YMM) take_ymm(s, at)
+  else if (wanted & XCR0_YMM) reset_ymm(s)
   if (mxcsr) store<u32>(s, load<u32>(at, IMAGE_MXCSR), MXCSR)
   else if (wanted & XCR0_SSE) store<u32>(s, MXCSR_INITIAL, MXCSR)
   if (!(wanted & XCR0_PKRU)) return
-  store<u32>(s, present & XCR0_PKRU ? load<u32>(at, XSAVE_EXTENDED) : 0, PKRU)
+  store<u32>(s, present & XCR0_PKRU ? load<u32>(at, XSAVE_PKRU_STANDARD) : 0, PKRU)
   mmu_pkru_changed(s)
 }
 

@@ -205,7 +205,7 @@ export const TLB_MISSES = 0x6d8
 export const MXCSR = 0x6c0
 /** u32 */
 export const PKRU = 0x6c4
-/** Sixteen registers of 32 bytes (upper halves reserved for YMM). */
+/** Sixteen YMM registers of 32 bytes; the XMM registers are their lower halves. */
 export const XMM = 0x700
 export const XMM_STRIDE = 32
 /** Vector temporaries: memory operands of SSE and x87 instructions are loaded here. */
@@ -257,6 +257,10 @@ export const MODE_SSE_NM = 128
 export const MODE_WAIT_NM = 256
 /** MMX raises #UD (CR0.EM). */
 export const MODE_MMX_UD = 512
+/** There is no VEX: real and virtual-8086 mode. */
+export const MODE_VEX_UD = 1024
+/** AVX raises #UD: as above, or CR4.OSXSAVE or one of the bits of XCR0 for XMM and YMM is clear. #NM is MODE_SSE_NM. */
+export const MODE_AVX_UD = 2048
 
 // ---- FAULT bits
 export const FAULT_PENDING = 0x80000000

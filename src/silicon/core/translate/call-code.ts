@@ -16,6 +16,7 @@ import {
   generalOperands,
   IN_MEMORY,
   isQuiet,
+  isVexForm,
   vectorId,
   worksOnMemory,
   writesFlags,
@@ -112,8 +113,9 @@ export class CallCode {
   /** Anything may happen: all registers go out and come back. */
   private general(record: IrRecord): void {
     const { g, context } = this
-    const extended = record.op === op.OP_HLP && extendedState.has(record.imm & 0xffff)
-    const operands = record.op === op.OP_VEC ? xmmOperands(record) : undefined
+    const id = record.imm & 0xffff
+    const extended = record.op === op.OP_HLP ? extendedState.has(id) : record.op === op.OP_VEC && isVexForm(id)
+    const operands = record.op === op.OP_VEC && !extended ? xmmOperands(record) : undefined
     this.flags.materialize()
     for (const slot of context.written) g.spill(slot)
     for (const slot of [S.T0, S.T1, S.T2, S.T3]) g.spill(slot)
@@ -165,6 +167,7 @@ export class CallCode {
   }
 
   private vector(record: IrRecord): void {
+    if (isVexForm(vectorId(record))) return this.general(record)
     if (isInlineVector(record)) return this.vectorCode.emit(record)
     return comparesStrings(vectorId(record)) ? this.general(record) : this.vectorCall(record)
   }

@@ -34,6 +34,9 @@ const masked = new Set([V.V_MASKMOVQ, V.V_MASKMOVDQU])
 
 export const worksOnMemory = (record: IrRecord): boolean => record.a === IN_MEMORY || masked.has(vectorId(record))
 
+/** VEX forms; they name a third register in imm2. */
+export const isVexForm = (id: number): boolean => id >= V.V_VEX
+
 const setsFlags = new Set([V.V_PTEST, V.V_UCOMISS, V.V_UCOMISD, V.V_COMISS, V.V_COMISD])
 
 export const writesFlags = (id: number): boolean => setsFlags.has(id) || comparesStrings(id)

@@ -9,7 +9,7 @@ import * as S from '../state/layout.js'
 import { type GuestCode, L_S, LOCAL_DECLARATIONS } from './guest.js'
 import type { IrBlock, IrRecord } from './record.js'
 import { simdMemory } from './vector-form-code.js'
-import { xmmOperands } from './vector-operands.js'
+import { isVexForm, vectorId, xmmOperands } from './vector-operands.js'
 
 const PARAMETERS = 2
 const FIRST = LOCAL_DECLARATIONS.reduce((sum, [count]) => sum + count, PARAMETERS)
@@ -32,7 +32,7 @@ export class VectorRegisters {
     blocks: readonly IrBlock[],
     isInline: (record: IrRecord) => boolean,
   ) {
-    const records = blocks.flatMap((block) => block.records.filter((record) => record.op === op.OP_VEC && isInline(record)))
+    const records = blocks.flatMap((block) => block.records.filter((record) => record.op === op.OP_VEC && !isVexForm(vectorId(record)) && isInline(record)))
     this.any = records.length > 0
     for (const record of records) {
       const { reads, writes } = xmmOperands(record)

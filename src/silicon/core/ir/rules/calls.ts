@@ -87,12 +87,33 @@ function implicitDestination(l: Lowering): void {
   l.addressInto(S.T0, operandBytes(l.i, l.i.row.operands[0]!), true)
 }
 
-/** VEC record. imm2: the immediate byte, and a second one (EXTRQ, INSERTQ) in bits 15:8. */
+/** imm2 of the VEX forms: the immediate byte, VEX.vvvv in bits 11:8, and bit 12 for vectors of 256 bits. */
+function vexOperands(l: Lowering): number {
+  const { i } = l
+  let immediate = i.immediate & 0xff
+  // A register in the immediate has three bits outside 64-bit mode (APM vol. 4, section 1.1.3).
+  if (!l.long && i.row.operands.some((operand) => operand.class === 'L')) immediate &= 0x7f
+  if (i.row.row.options.indexed) immediate = i.index | (i.scale << 4)
+  return immediate | (i.vvvv << 8) | (i.vectorBytes === 32 ? 0x1000 : 0)
+}
+
+/** Elements are addressed one by one: the effective address (of a gather without its index) into T1, the segment into T2. */
+function lowerElements(l: Lowering, vector: number): void {
+  const { i, e } = l
+  const operands = vexOperands(l)
+  if (i.row.row.options.indexed) i.index = -1
+  l.effective(S.T1)
+  e.emit(op.OP_MOVI32, S.T2, 0, 0, 0, l.dataSegment())
+  e.emit(op.OP_VEC, fieldD(l), IN_MEMORY, i.operandSize, i.addressSize << 4, vector | (i.length << 16), operands)
+}
+
+/** VEC record. imm2: the immediate byte, and a second one (EXTRQ, INSERTQ) in bits 15:8; of VEX forms see vexOperands. */
 export function lowerVector(l: Lowering, vector: number): void {
   const { i, e } = l
+  if (vector >= V.V_VTEST_END && vector < V.V_GATHER_END) return lowerElements(l, vector)
   const a = fieldA(l, writesMemory(l))
-  if (vector === V.V_MASKMOVQ || vector === V.V_MASKMOVDQU) implicitDestination(l)
-  const immediates = (i.immediate & 0xff) | ((i.immediateHigh & 0xff) << 8)
+  if (vector === V.V_MASKMOVQ || vector === V.V_MASKMOVDQU || vector === V.V_VEX + V.V_MASKMOVDQU) implicitDestination(l)
+  const immediates = i.row.vex ? vexOperands(l) : (i.immediate & 0xff) | ((i.immediateHigh & 0xff) << 8)
   e.emit(op.OP_VEC, fieldD(l), a, i.wide ? 8 : i.operandSize, i.addressSize << 4, vector | (i.length << 16), immediates)
 }
 
