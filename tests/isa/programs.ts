@@ -77,6 +77,10 @@ const astray = new Set([
   'XSAVEC',
   'XSAVEOPT',
   'RCPPS',
+  'VRCPPS',
+  'VRCPSS',
+  'VRSQRTPS',
+  'VRSQRTSS',
   'RCPSS',
   'RSQRTPS',
   'RSQRTSS',
@@ -90,7 +94,8 @@ const astrayX87 = /^(F2XM1|FYL2XP?1?|FPATAN|FPTAN|FSINCOS|FSIN|FCOS|FLDENV|FRSTO
 
 function fit(row: CompiledRow): boolean {
   const { mnemonic, options } = row.row
-  if (options.system || options.modes === 'i64' || astray.has(mnemonic) || astrayX87.test(mnemonic) || mnemonic === 'MASKMOVQ') return false
+  if (options.system || options.modes === 'i64' || astray.has(mnemonic) || astrayX87.test(mnemonic) || /MASKMOV/.test(mnemonic))
+    return false
   return !hasOperand(row, 'O')
 }
 
