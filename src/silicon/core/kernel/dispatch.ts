@@ -94,12 +94,17 @@ function cached_block(s: usize, la: u64): usize {
 }
 
 /** First record of the block at PC when it needs no work; 0 sends the run loop through the dispatcher. The budget must allow a whole block. */
+// @ts-ignore: decorator
+@inline
 export function jump_quickly(s: usize): usize {
   const la = linear_pc(s, load<u64>(s, PC))
   const block = cached_block(s, la)
-  if (block) return block + BLOCK_FIRST_RECORD
-  const found = known_block(s, la)
-  return found ? found + BLOCK_FIRST_RECORD : 0
+  return block ? block + BLOCK_FIRST_RECORD : jump_slowly(s, la)
+}
+
+export function jump_slowly(s: usize, la: u64): usize {
+  const block = known_block(s, la)
+  return block ? block + BLOCK_FIRST_RECORD : 0
 }
 
 /** The block of 64-bit mode at `la` that the jump cache has forgotten, where the exec TLB and the code cache know it; else 0. */
