@@ -95,6 +95,7 @@ export function createSoc(options: SocOptions): Soc {
       cores,
       mailbox: mailbox(processor),
       read: (spa, length) => memory.read(spa, length),
+      readInto: (spa, target) => memory.readInto(spa, target),
       write: (spa, bytes) => memory.write(spa, bytes),
     },
     dma: memory,

@@ -18,6 +18,7 @@ const WP = 0x10000
 const PSE = 0x10
 const PAE = 0x20
 const LA57 = 0x1000
+const PGE = 0x80
 const PCIDE = 0x20000
 const SMEP = 0x100000
 const SMAP = 0x200000
@@ -340,6 +341,61 @@ test('partial walks end with INVLPG of any page, and no fault comes of an old on
   equal(m.touch(0x401000n, WRITE), 0x311000)
 })
 
+/** Two address spaces that map 0x400000 to different frames with `flags`; the first is entered. */
+async function twoSpaces(flags: bigint, cr4: number): Promise<Machine> {
+  const { m } = await longMode(flags, { cr4 })
+  new Tables(m, 0x200000).map(0x400000n, 0x310000n | flags)
+  return m
+}
+
+test('global pages outlive a load of CR3, for data and for fetches, until they are invalidated', async () => {
+  const m = await twoSpaces(0x103n, PGE)
+  equal(m.touch(0x400000n, WRITE), 0x300000)
+  equal(m.touch(0x400000n, FETCH), 0x300000)
+  equal(m.k.mmu_set_cr3(S, 0x200000n), 0)
+  equal(m.hit(0x400000n, 'read'), undefined)
+  equal(m.touch(0x400008n), 0x300008)
+  equal(m.hit(0x400000n, 'read'), 0x300000)
+  m.mode(2)
+  equal(m.touch(0x400008n, WRITE), 0x300008)
+  m.mode(0)
+  m.k.mmu_flush_page(S, 0x400000n)
+  equal(m.touch(0x400000n), 0x310000)
+  equal(m.touch(0x400000n, WRITE), 0x310000)
+  m.k.mmu_set_cr3(S, 0x100000n)
+  equal(m.touch(0x400000n), 0x310000)
+  m.k.mmu_flush_all(S)
+  equal(m.touch(0x400000n), 0x300000)
+  m.k.mmu_set_cr3(S, 0x200000n)
+  m.bumpEpoch()
+  equal(m.touch(0x400000n), 0x310000)
+})
+
+test('no page is global without CR4.PGE, and no user page is kept as one', async () => {
+  for (const [flags, cr4] of [
+    [0x103n, 0],
+    [0x107n, PGE],
+    [0x003n, PGE],
+  ] as const) {
+    const m = await twoSpaces(flags, cr4)
+    equal(m.touch(0x400000n), 0x300000)
+    m.k.mmu_set_cr3(S, 0x200000n)
+    equal(m.touch(0x400000n), 0x310000)
+  }
+})
+
+test('a global page is found again only under the same paging mode', async () => {
+  const m = await twoSpaces(0x101n, PGE)
+  m.set64(CR0, BigInt(PG >>> 0))
+  m.k.mmu_select(S)
+  equal(m.touch(0x400000n, WRITE), 0x300000)
+  m.set64(CR0, BigInt((PG | WP) >>> 0))
+  m.k.mmu_select(S)
+  equal(m.touch(0x400000n, WRITE), '#PF 3 400000')
+  m.mode(1)
+  equal(m.touch(0x400000n), '#PF 5 400000')
+})
+
 test('address-space numbers are used up and start anew without mixing spaces', async () => {
   const { m } = await longMode()
   m.touch(0x400000n)
@@ -352,7 +408,8 @@ test('address-space numbers are used up and start anew without mixing spaces', a
     const space = m.get32(CTX) >> 2
     equal(space > 0 && space < 1023, true)
   }
-  equal(seen.size, 1022)
+  // One of the 1021 numbers that are given out is that of the global pages.
+  equal(seen.size, 1020)
   for (let n = 0; n < 5000; n++) m.k.mmu_flush_asid(S, 0)
   equal(m.hit(0x400000n, 'read'), undefined)
 })

@@ -508,6 +508,27 @@ test('single step: a trap after each instruction with DR6.BS, none after the han
   assert.equal(m.r64(STACK0 - 24) & 0x10100n, 0x100n)
 })
 
+test('single step: RET, CALL and JMP to code that is cached already trap at their targets', () => {
+  for (const code of [[0xc3], [0xff, 0xd0], [0xff, 0xe0]]) {
+    const m = machine.long64(0)
+    const target = CODE + 0x100
+    m.write(CODE, ...code)
+    m.write(target, 0x90, 0x90, 0x90, 0xf4)
+    m.k.code_clear()
+    m.set(S.PC, target)
+    m.run(3)
+    m.flags = 0x100
+    m.set(S.PC, CODE)
+    m.set(S.RAX, target)
+    m.set(S.RSP, STACK0 - 0x100)
+    m.w64(STACK0 - 0x100, BigInt(target))
+    m.run(1000)
+    assert.equal(m.pc, handler(1) + 1, `${code}`)
+    // RIP of the frame that the trap has pushed.
+    assert.equal(Number(m.r64(Number(m.get(S.RSP)))), target, `${code}`)
+  }
+})
+
 test('POPF that sets TF: the trap follows the next instruction', () => {
   const m = machine.long64(0)
   m.set(S.RSP, STACK0 - 8)

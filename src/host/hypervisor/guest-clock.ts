@@ -1,6 +1,5 @@
 import type { HostCore } from '../../silicon/doors/host.js'
 import { adoptState, doesNotFit } from '../devices/state.js'
-import { MSR_TSC } from './msr-numbers.js'
 
 /** 26 days at 2 GHz. Beyond 2^53 ticks would no longer be exact. */
 const TICKS_MAX = 2 ** 52
@@ -29,16 +28,16 @@ export class GuestClock {
   constructor(core: HostCore, tscKHz: number, virtual: boolean, ticksPerInstruction: number) {
     this.#core = core
     this.#ticksPerInstruction = ticksPerInstruction
-    this.#origin = readTsc(core) - core.instructionsRetired * ticksPerInstruction
+    this.#origin = core.rdtsc() - core.instructionsRetired * ticksPerInstruction
     this.tscKHz = tscKHz
     this.#ticksPerNs = tscKHz / 1e6
     this.virtual = virtual
     this.#base = -this.#coreTsc()
   }
 
-  /** In virtual time the count of instructions says it, without a read of the MSR: this is asked several times an exit. */
+  /** In virtual time the count of instructions says it, without an instruction: this is asked several times an exit. */
   #coreTsc(): number {
-    return this.virtual ? this.#origin + this.#core.instructionsRetired * this.#ticksPerInstruction : readTsc(this.#core)
+    return this.virtual ? this.#origin + this.#core.instructionsRetired * this.#ticksPerInstruction : this.#core.rdtsc()
   }
 
   /** Ticks since guest time 0, the guest's own writes to its TSC left out. */
@@ -117,9 +116,4 @@ export class GuestClock {
   get instructionsPerNs(): number {
     return this.#speed
   }
-}
-
-function readTsc(core: HostCore): number {
-  const tsc = core.rdmsr(MSR_TSC)
-  return tsc.hi * 0x100000000 + tsc.lo
 }

@@ -40,6 +40,10 @@ class FakeChip implements HostPort, HostCore {
     return this.dram.slice(spa, spa + length)
   }
 
+  readInto(spa: number, target: Uint8Array): void {
+    target.set(this.read(spa, target.length))
+  }
+
   write(spa: number, bytes: Uint8Array): void {
     if (spa < 0 || spa + bytes.length > this.dram.length) throw new RangeError('outside DRAM')
     this.dram.set(bytes, spa)
@@ -52,9 +56,11 @@ class FakeChip implements HostPort, HostCore {
   }
 
   rdmsr(msr: number): Halves {
-    const ticks = this.instructionsRetired * 2
-    if (msr === 0x10) return { lo: ticks >>> 0, hi: Math.floor(ticks / 2 ** 32) }
     return this.msrs.get(msr) ?? { lo: 0, hi: 0 }
+  }
+
+  rdtsc(): number {
+    return this.instructionsRetired * 2
   }
 
   wrmsr(msr: number, value: Halves): void {

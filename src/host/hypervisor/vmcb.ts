@@ -27,8 +27,8 @@ class DirtyRange {
 export class Vmcb {
   readonly spa: number
   readonly #host: HostPort
-  #bytes: Uint8Array
-  #view: DataView
+  readonly #bytes = new Uint8Array(FETCHED_BYTES)
+  readonly #view = new DataView(this.#bytes.buffer)
   readonly #control = new DirtyRange()
   readonly #save = new DirtyRange()
 
@@ -36,13 +36,10 @@ export class Vmcb {
     this.spa = spa
     this.#host = host
     host.write(spa, new Uint8Array(VMCB_BYTES))
-    this.#bytes = new Uint8Array(FETCHED_BYTES)
-    this.#view = new DataView(this.#bytes.buffer)
   }
 
   fetch(): void {
-    this.#bytes = this.#host.read(this.spa, FETCHED_BYTES)
-    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, FETCHED_BYTES)
+    this.#host.readInto(this.spa, this.#bytes)
     this.#control.clear()
     this.#save.clear()
   }
@@ -74,7 +71,7 @@ export class Vmcb {
   }
 
   bytes(offset: number, length: number): Uint8Array {
-    return this.#bytes.subarray(offset, offset + length)
+    return this.#bytes.slice(offset, offset + length)
   }
 
   setU8(offset: number, value: number): void {

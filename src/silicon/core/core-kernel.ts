@@ -32,6 +32,7 @@ interface KernelExports {
   vmsave(s: number, lo: number, hi: number): number
   set_gif(s: number, gif: number): void
   invlpga(s: number, lo: number, hi: number, asid: number): void
+  host_tsc(s: number): number
   read_msr(s: number, msr: number): number
   write_msr(s: number, msr: number, lo: number, hi: number): number
   read_cpuid(s: number, leaf: number, subleaf: number): void

@@ -108,6 +108,10 @@ export class Core implements HostCore {
     return value
   }
 
+  rdtsc(): number {
+    return this.kernel.exports.host_tsc(this.s)
+  }
+
   wrmsr(msr: number, value: Halves): void {
     if (!this.kernel.exports.write_msr(this.s, msr, value.lo, value.hi)) this.refuse('WRMSR')
   }

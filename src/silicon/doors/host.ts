@@ -23,6 +23,8 @@ export interface HostCore {
   /** CPUID as executed in host mode. */
   cpuid(leaf: number, subleaf: number): CpuidResult
   rdmsr(msr: number): Halves
+  /** RDTSC in host mode, as a number: exact below 2^53, which takes 52 days at 2 GHz. */
+  rdtsc(): number
   wrmsr(msr: number, value: Halves): void
   /**
    * VMRUN with rAX = `vmcbSpa`; returns after #VMEXIT, whose reason stands in the VMCB. A physical interrupt
@@ -65,6 +67,8 @@ export interface HostPort {
   readonly mailbox: MailboxRegisters
   /** Loads of host software with C-bit clear (no key): coherent with the caches, so private guest pages read as ciphertext. Throws RangeError outside DRAM. */
   read(spa: number, length: number): Uint8Array
+  /** The same into `target`, for what is read often. */
+  readInto(spa: number, target: Uint8Array): void
   /** Stores of host software with C-bit clear. Throws RangeError outside DRAM. */
   write(spa: number, bytes: Uint8Array): void
 }

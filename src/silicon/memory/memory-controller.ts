@@ -88,10 +88,14 @@ export class MemoryController implements Fabric, DmaPort {
   }
 
   read(spa: number, length: number, key: FabricKey = 0): Uint8Array {
-    this.check(spa, length, key)
     const result = new Uint8Array(length)
-    this.eachFrame(spa, length, key, 0, (at, done, n) => result.set(this.bytes.subarray(at, at + n), done))
+    this.readInto(spa, result, key)
     return result
+  }
+
+  readInto(spa: number, target: Uint8Array, key: FabricKey = 0): void {
+    this.check(spa, target.length, key)
+    this.eachFrame(spa, target.length, key, 0, (at, done, n) => target.set(this.bytes.subarray(at, at + n), done))
   }
 
   write(spa: number, bytes: Uint8Array, key: FabricKey = 0): void {

@@ -254,7 +254,7 @@ export const OP_PUSHI64 = 210
 export const OP_POP64 = 211
 /** Pushes PC + return delta (u16 in a and b) and jumps. */
 export const OP_CALL = 212
-/** Pushes PC + imm and jumps to the address at a. */
+/** Pushes PC + imm and jumps to the address at a. b = 1, here and in RET and JMPI: the dispatcher finds the target (MODE_SINGLE). */
 export const OP_CALLI = 213
 /** Pops RIP, adds imm to RSP. */
 export const OP_RET = 214

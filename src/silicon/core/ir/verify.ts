@@ -198,6 +198,11 @@ class Verifier {
     this.check(allowed.includes(value), `link ${value}`)
   }
 
+  private leavesSingly(): void {
+    const { record, block } = this
+    this.check(record.b === (block.mode & S.MODE_SINGLE ? 1 : 0), `an indirect transfer with b = ${record.b}`)
+  }
+
   /** What single operations demand. */
   private particular(): void {
     const { record, block } = this
@@ -208,10 +213,15 @@ class Verifier {
       case op.OP_CALL:
         this.check((record.a | (record.b << 8)) === block.length, 'CALL returns elsewhere than behind the block')
         return
+      case op.OP_RET:
+        this.leavesSingly()
+        return
       case op.OP_CALLI:
+        this.leavesSingly()
         this.check(record.imm === block.length, 'CALLI returns elsewhere than behind the block')
         return
       case op.OP_JMPI:
+        this.leavesSingly()
         this.check(record.d === (this.long || block.mode & S.MODE_FLAT ? 0 : 1), `limit of CS ${record.d ? '' : 'not '}checked`)
         return
       case op.OP_RAISE:

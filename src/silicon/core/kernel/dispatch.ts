@@ -30,6 +30,7 @@ import {
   PC,
   SEV_ACTIVE,
   SHADOW,
+  SPACE,
   STEP_ARMED,
   TLB_EXEC,
   TLB_EXEC_ENTRIES,
@@ -49,18 +50,22 @@ import { code_find } from './code-cache'
 import { debug_instruction, debug_single_step } from './debug'
 import { deliver_fault } from './exception'
 import { GP, raise_error, raise, UD } from './fault'
-import { mmu_fill } from './mmu'
+import { global_context, mmu_fill } from './mmu'
 import { svm_events, svm_leave } from './svm'
 
 const EXECUTE: u32 = 2
 const NO_MEMORY: usize = 1
 /** While an instruction runs in an interrupt shadow, SHADOW is 2; the instruction itself may set it to 1 anew. */
 const SHADOW_RUNNING: u32 = 2
+/** Spreads the blocks of neighbouring spaces over the jump cache. */
+const SPACE_SPREAD: u32 = 37
 
 // @ts-ignore: decorator
 @inline
 function jump_entry(s: usize, la: u64): usize {
-  return s + JUMP_CACHE + ((<usize>la ^ <usize>(la >> 12)) & (JUMP_CACHE_ENTRIES - 1)) * 16
+  // Programs lie at the same addresses in all spaces, the kernel is everywhere.
+  const salt: usize = <i64>la < 0 ? 0 : load<u32>(s, SPACE) * SPACE_SPREAD
+  return s + JUMP_CACHE + ((<usize>la ^ <usize>(la >> 12) ^ salt) & (JUMP_CACHE_ENTRIES - 1)) * 16
 }
 
 // @ts-ignore: decorator
@@ -69,20 +74,57 @@ function jump_tag(s: usize): u32 {
   return load<u32>(s, CTX) | (load<u32>(s, MODE) << 12)
 }
 
+/** The same for global pages, which are executable in supervisor mode alone. */
+// @ts-ignore: decorator
+@inline
+function global_jump_tag(s: usize): u32 {
+  return global_context(s) | (load<u32>(s, MODE) << 12)
+}
+
 /** The block at linear address `la` if the jump cache knows it, else 0. */
 // @ts-ignore: decorator
 @inline
 function cached_block(s: usize, la: u64): usize {
   const entry = jump_entry(s, la)
-  if (load<u64>(entry) != la || load<u32>(entry, 8) != jump_tag(s)) return 0
+  if (load<u64>(entry) != la) return 0
+  const tag = load<u32>(entry, 8)
+  if (tag != jump_tag(s) && tag != global_jump_tag(s)) return 0
   const block: usize = load<u32>(entry, 12)
   return load<u32>(block, BLOCK_VALID) ? block : 0
 }
 
 /** First record of the block at PC when it needs no work; 0 sends the run loop through the dispatcher. The budget must allow a whole block. */
+// @ts-ignore: decorator
+@inline
 export function jump_quickly(s: usize): usize {
-  const block = cached_block(s, linear_pc(s, load<u64>(s, PC)))
+  const la = linear_pc(s, load<u64>(s, PC))
+  const block = cached_block(s, la)
+  return block ? block + BLOCK_FIRST_RECORD : jump_slowly(s, la)
+}
+
+export function jump_slowly(s: usize, la: u64): usize {
+  const block = known_block(s, la)
   return block ? block + BLOCK_FIRST_RECORD : 0
+}
+
+/** The block of 64-bit mode at `la` that the jump cache has forgotten, where the exec TLB and the code cache know it; else 0. */
+function known_block(s: usize, la: u64): usize {
+  const entry = exec_entry(s, la)
+  if (!in_long_mode(s) || !is_mapped(s, entry, la)) return 0
+  const block = code_find(load<u32>(entry, 12), <u32>la & 0xfff, code_key(s), load<u32>(s, MODE))
+  if (!block || load<u32>(block, BLOCK_FRAME2) != BLOCK_NO_FRAME) return 0
+  remember(s, la, block)
+  return block
+}
+
+/** Enters `block` into the jump cache. What crosses a page depends on a second mapping, which need not be global. */
+function remember(s: usize, la: u64, block: usize): void {
+  const entry = jump_entry(s, la)
+  const whole = load<u32>(block, BLOCK_FRAME2) == BLOCK_NO_FRAME
+  const everywhere = whole && load<u64>(exec_entry(s, la)) == ((la & ~0xfff) | global_context(s))
+  store<u64>(entry, la)
+  store<u32>(entry, everywhere ? global_jump_tag(s) : jump_tag(s), 8)
+  store<u32>(entry, <u32>block, 12)
 }
 
 /**
@@ -96,16 +138,38 @@ export function follow_link(s: usize, from: u64, link: usize): usize {
   const mode = load<u32>(s, MODE)
   if (!in_long_mode(s) && !(mode & MODE_FLAT)) return 0
   const pc = load<u64>(s, PC)
-  const block = cached_block(s, pc)
+  let block = cached_block(s, pc)
+  if (!block) block = known_block(s, pc)
   if (!block) return 0
   if ((from ^ pc) >> 12 == 0 && load<u32>(block, BLOCK_FRAME2) == BLOCK_NO_FRAME) store<u32>(link, <u32>block + BLOCK_FIRST_RECORD)
   return block + BLOCK_FIRST_RECORD
 }
 
+// @ts-ignore: decorator
+@inline
+function exec_entry(s: usize, la: u64): usize {
+  return s + TLB_EXEC + (<usize>(la >> 12) & (TLB_EXEC_ENTRIES - 1)) * 16
+}
+
+/** Does `entry` of the exec TLB translate `la` now? */
+// @ts-ignore: decorator
+@inline
+function is_mapped(s: usize, entry: usize, la: u64): bool {
+  const tag = load<u64>(entry)
+  return tag == ((la & ~0xfff) | load<u32>(s, CTX)) || tag == ((la & ~0xfff) | global_context(s))
+}
+
+/** The key that the running guest's code is read under. */
+// @ts-ignore: decorator
+@inline
+function code_key(s: usize): u32 {
+  return load<u32>(s, SEV_ACTIVE) ? load<u32>(s, ASID) : 0
+}
+
 /** Linear-memory address of the code at `la` with its frame in LAST_FRAME; 0 with a fault pending. */
 function code_at(s: usize, la: u64): usize {
-  const entry = s + TLB_EXEC + (<usize>(la >> 12) & (TLB_EXEC_ENTRIES - 1)) * 16
-  if (load<u64>(entry) == ((la & ~0xfff) | load<u32>(s, CTX))) {
+  const entry = exec_entry(s, la)
+  if (is_mapped(s, entry, la)) {
     store<u32>(s, load<u32>(entry, 12), LAST_FRAME)
     return <usize>(<u32>la) + load<u32>(entry, 8)
   }
@@ -126,7 +190,7 @@ function find(s: usize, la: u64, mode: u32): usize {
   const p = code_at(s, la)
   if (!p) return 0
   const frame = load<u32>(s, LAST_FRAME)
-  const key = load<u32>(s, SEV_ACTIVE) ? load<u32>(s, ASID) : 0
+  const key = code_key(s)
   const block = code_find(frame, <u32>la & 0xfff, key, mode)
   if (block) {
     if (load<u32>(block, BLOCK_FRAME2) == BLOCK_NO_FRAME || second_frame_stands(s, la, block)) return block
@@ -251,10 +315,7 @@ function choose(s: usize, la: u64, budget: i64): usize {
     if (!block) {
       block = find(s, la, mode)
       if (!block) return 0
-      const entry = jump_entry(s, la)
-      store<u64>(entry, la)
-      store<u32>(entry, jump_tag(s), 8)
-      store<u32>(entry, <u32>block, 12)
+      remember(s, la, block)
     }
     if (<i64>load<u32>(block, BLOCK_COUNT) <= budget) return block
   }

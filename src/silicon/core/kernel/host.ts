@@ -7,6 +7,7 @@ import { cpuid_eax, cpuid_ebx, cpuid_ecx, cpuid_edx, cpuid_leaf } from './cpuid'
 import { GP, raise_error } from './fault'
 import { mmu_sync } from './mmu'
 import { msr_read, msr_value, msr_write } from './msr'
+import { read_tsc } from './tsc'
 import { svm_physical_interrupt } from './svm-events'
 import { svm_invlpga, svm_set_gif } from './svm'
 import { svm_vmload, svm_vmsave, vmrun_enter as enter } from './svm-run'
@@ -46,6 +47,11 @@ export function physical_interrupt(s: usize): u32 {
 }
 export function fabric_sync(s: usize): void {
   mmu_sync(s)
+}
+
+/** The TSC of host mode. */
+export function host_tsc(s: usize): f64 {
+  return <f64>read_tsc(s, 0)
 }
 
 /** 1 with the value in RAX and RDX, else 0. */

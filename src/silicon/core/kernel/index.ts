@@ -10,6 +10,7 @@ export {
   invlpga,
   physical_interrupt,
   read_cpuid,
+  host_tsc,
   read_msr,
   restore_extended,
   save_extended,

@@ -5,12 +5,11 @@
 //   nested number   (ASID, SEV, N_CR3) since its last flush: tags guest physical translations
 //   generation      the same since its last flush or INVLPG-all: first part of the key of a space
 //   space           (generation, PCID, CR3, paging mode, PKRU) since its last CR3 load with flush
+//   global          (generation, paging mode): global pages of supervisors, in place of a space (APM vol. 2, 24593, section 5.5.1)
 // When a kind of number is used up, all tables are cleared and counting starts again.
-//
-// Global pages are dropped with the others: a TLB may always forget (APM vol. 2, 24593, section 5.5).
 
 import {
-  ASID, CR0, CR3, CR4, CTX, DR7, EFER, EPOCH_SEEN, JUMP_CACHE, JUMP_CACHE_ENTRIES, MMU_AREA, PKRU, SEV_ACTIVE, SPACE, TLB_ENTRIES, TLB_EXEC,
+  ASID, CR0, CR3, CR4, CTX, DR7, EFER, EPOCH_SEEN, GLOBAL_SPACE, JUMP_CACHE, JUMP_CACHE_ENTRIES, MMU_AREA, PKRU, SEV_ACTIVE, SPACE, TLB_ENTRIES, TLB_EXEC,
   TLB_EXEC_ENTRIES, TLB_READ, TLB_WRITE,
 } from '../state/layout'
 import {
@@ -18,7 +17,7 @@ import {
   MMU_NEXT_NESTED, MMU_NEXT_SPACE, MMU_SPACES, MMU_SPACES_COUNT, MMU_TABLES, MMU_TABLES_COUNT, MMU_WALKS, MMU_WALKS_COUNT, SVM_N_CR3,
 } from './svm-state'
 import {
-  CR0_PG, CR0_WP, CR4_LA57, CR4_PAE, CR4_PCIDE, CR4_PKE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE,
+  CR0_PG, CR0_WP, CR4_LA57, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_PKE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE,
 } from '../../../spec/x86/control-registers'
 import { FABRIC_BASE, FABRIC_CHANGED, FABRIC_CHANGED_COUNT, FABRIC_CHANGED_MAX, FABRIC_EPOCH } from '../../fabric-layout'
 import { code_frame_changed } from './code-cache'
@@ -31,6 +30,8 @@ const GENERATIONS_END: u32 = 1 << 20
 const EVERY_FRAME: u32 = 0xffffffff
 const BITMAP_BYTES: usize = 4096
 const CONTEXT_BYTES: u32 = 32
+/** Not a bit of a paging mode. */
+const GLOBAL_IN_USE: u32 = 2
 const SPACE_BYTES: u32 = 32
 const CHANGED_MAX: u32 = FABRIC_CHANGED_MAX
 
@@ -130,7 +131,7 @@ export function watches_data(s: usize): bool {
 
 /** Gives CTX the number of the present space: a new one where `fresh`, or where none fits. */
 function enter_space(s: usize, fresh: bool): void {
-  if (load<u32>(s, MMU_NEXT_SPACE) >= SPACES_END) {
+  if (load<u32>(s, MMU_NEXT_SPACE) >= SPACES_END - 1) {
     restart(s)
     renumber_context(s)
   }
@@ -148,11 +149,24 @@ function enter_space(s: usize, fresh: bool): void {
     store<u32>(entry, mode, 16)
     store<u32>(entry, pkru, 20)
   }
+  number_global(s, mode)
   store<u32>(s, load<u32>(entry, 4) * 4, SPACE)
   store<u32>(s, (load<u32>(entry, 4) * 4) | (load<u32>(s, CTX) & 3), CTX)
 }
 
+/** Gives GLOBAL_SPACE the number of the running context's global pages, a new one where there is none for `mode`. */
+function number_global(s: usize, mode: u32): void {
+  const context: usize = load<u32>(s, MMU_CONTEXT)
+  const key = mode ^ (load<u32>(s, CR4) & CR4_PGE ? GLOBAL_IN_USE : 0)
+  if (!load<u32>(context, 24) || load<u32>(context, 28) != key) {
+    store<u32>(context, take(s, MMU_NEXT_SPACE), 24)
+    store<u32>(context, key, 28)
+  }
+  store<u32>(s, load<u32>(context, 24) * 4, GLOBAL_SPACE)
+}
+
 function new_numbers(s: usize, entry: usize): void {
+  store<u32>(entry, 0, 24)
   store<u32>(entry, take(s, MMU_NEXT_NESTED), 16)
   store<u32>(entry, take(s, MMU_NEXT_GENERATION), 20)
 }
@@ -194,6 +208,7 @@ export function mmu_flush_all(s: usize): void {
   renumber_context(s)
   const generation = take(s, MMU_NEXT_GENERATION)
   store<u32>(load<u32>(s, MMU_CONTEXT), generation, 20)
+  store<u32>(load<u32>(s, MMU_CONTEXT), 0, 24)
   store<u32>(s, generation, MMU_GENERATION)
   enter_space(s, true)
 }
@@ -259,6 +274,7 @@ export function mmu_sync(s: usize): void {
   store<u32>(s, epoch, EPOCH_SEEN)
   memory.fill(s + MMU_TABLES, 0, MMU_TABLES_COUNT * 16)
   memory.fill(s + MMU_SPACES, 0, MMU_SPACES_COUNT * SPACE_BYTES)
+  for (let n: u32 = 0; n < <u32>MMU_CONTEXTS_COUNT; n++) store<u32>(s + MMU_CONTEXTS + n * CONTEXT_BYTES, 0, 24)
   enter_space(s, true)
 }
 

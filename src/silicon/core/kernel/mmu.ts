@@ -2,11 +2,11 @@
 // The walks stand in walk.ts and walk-nested.ts, the invalidations in mmu-space.ts.
 
 import {
-  CR0, CR3, CR4, CTX, EFER, FAULT, LAST_FRAME, NESTED_PAGING, SPACE, TLB_ENTRIES, TLB_EXEC, TLB_EXEC_ENTRIES, TLB_MISSES,
+  CR0, CR3, CR4, CTX, EFER, FAULT, GLOBAL_SPACE, LAST_FRAME, NESTED_PAGING, SPACE, TLB_ENTRIES, TLB_EXEC, TLB_EXEC_ENTRIES, TLB_MISSES,
   TLB_READ, TLB_WRITE,
 } from '../state/layout'
 import { FAULT_NOT_CANONICAL } from '../state/system-layout'
-import { MMU_CODE_PAGES, MMU_GIANT_PAGES, MMU_LARGE_PAGES, MMU_PDPTE, MMU_USER_READ, MMU_USER_WRITE } from './svm-state'
+import { MMU_CODE_PAGES, MMU_GIANT_PAGES, MMU_LARGE_PAGES, MMU_PAGE_READ, MMU_PAGE_WRITE, MMU_PDPTE, PAGE_USER } from './svm-state'
 import { CR0_PG, CR4_PAE, CR4_PCIDE, CR4_PKE, EFER_LMA } from '../../../spec/x86/control-registers'
 import { WATCH_BASE } from '../../fabric-layout'
 import { R_NEXT } from '../ir/results'
@@ -14,7 +14,7 @@ import { GP, raise_error, raise_page, SS_FAULT } from './fault'
 import { mark_bit, mmu_new_space, mmu_select, mmu_sync, watches_data } from './mmu-space'
 import { frame_pointer, NO_FRAME, nested_address, nested_error, private_key, PTE_P, guest_frame } from './walk-nested'
 import {
-  ACCESS_FETCH, ACCESS_IMPLICIT, ACCESS_KIND, ACCESS_PROBE, ACCESS_STACK, ACCESS_WRITE, found_frame, found_key, found_shift, found_user, page_error,
+  ACCESS_FETCH, ACCESS_IMPLICIT, ACCESS_KIND, ACCESS_PROBE, ACCESS_STACK, ACCESS_WRITE, found_frame, found_global, found_key, found_shift, found_user, page_error,
   pdpte_reserved, translate, WALK_NESTED_FINAL, WALK_NOT_CANONICAL, WALK_OK, WALK_PAGE_FAULT,
 } from './walk'
 import { svm_npf } from './svm-record'
@@ -29,6 +29,7 @@ export const MMU_NO_MEMORY: usize = 1
 /** Access mode in the low bits of CTX: user with alignment checks. Nothing enters the TLB. */
 const MODE_ALIGNED: u32 = 3
 const MODE_SUPERVISOR_AC: u32 = 2
+const MODE_USER: u32 = 1
 const CR3_NO_FLUSH: u64 = (<u64>1) << 63
 
 /**
@@ -88,20 +89,23 @@ function enter(s: usize, la: u64, access: u32, page: usize, frame: u32): void {
   const number = <usize>(la >> 12)
   const tag = (la & ~0xfff) | (load<u32>(s, SPACE) | mode)
   const kind = access & ACCESS_KIND
+  const everywhere = found_global && !found_user
   if (kind == ACCESS_FETCH) {
     mark_bit(s + MMU_CODE_PAGES, la >> 12)
-    set_entry(s + TLB_EXEC + (number & (TLB_EXEC_ENTRIES - 1)) * 16, tag, la, page, frame)
+    const context = everywhere ? (la & ~0xfff) | global_context(s) : tag
+    set_entry(s + TLB_EXEC + (number & (TLB_EXEC_ENTRIES - 1)) * 16, context, la, page, frame)
     return
   }
   if (watches_data(s)) return
   const index = number & (TLB_ENTRIES - 1)
+  const nature: u32 = found_user ? PAGE_USER : everywhere ? load<u32>(s, GLOBAL_SPACE) : 0
   if (kind == ACCESS_WRITE && !(load<u8>(WATCH_BASE + frame) & 1)) {
     set_entry(s + TLB_WRITE + index * 16, tag, la, page, frame)
-    store<u8>(s + MMU_USER_WRITE + index, found_user ? 1 : 0)
+    store<u32>(s + MMU_PAGE_WRITE + index * 4, nature)
   }
   // What may be written may be read.
   set_entry(s + TLB_READ + index * 16, tag, la, page, frame)
-  store<u8>(s + MMU_USER_READ + index, found_user ? 1 : 0)
+  store<u32>(s + MMU_PAGE_READ + index * 4, nature)
 }
 
 /** Remembers for INVLPG where large pages are: a 4 MiB page has two bits, a 1 GiB page one in its own map. */
@@ -114,9 +118,16 @@ function mark_large(s: usize, la: u64): void {
   if (found_shift == 22) mark_bit(s + MMU_LARGE_PAGES, (la >> 21) ^ 1)
 }
 
+/** CTX of a fetch from a global page. User mode has none: such pages are not entered for it. */
+// @ts-ignore: decorator
+@inline
+export function global_context(s: usize): u32 {
+  return load<u32>(s, GLOBAL_SPACE) | (load<u32>(s, CTX) & MODE_USER)
+}
+
 /**
- * STAC and CLAC change the mode of every supervisor access. An entry made in the other supervisor mode serves too, unless AC is now
- * clear and the page is a user page: its tag is altered instead of walking again. Host pointer of the byte, or 0.
+ * Supervisor entries that were made under another CTX and serve now: their tag is altered instead of walking again. STAC and CLAC change the mode
+ * of every supervisor access, and only with AC set may it go to a user page; a global page is that of every space. Host pointer of the byte, or 0.
  */
 function retag(s: usize, la: u64, access: u32): usize {
   if (access & ~ACCESS_WRITE) return 0
@@ -125,13 +136,23 @@ function retag(s: usize, la: u64, access: u32): usize {
   const index = <usize>(la >> 12) & (TLB_ENTRIES - 1)
   const write = access & ACCESS_WRITE
   const entry = s + (write ? TLB_WRITE : TLB_READ) + index * 16
-  if (load<u64>(entry) != ((la & ~0xfff) | (ctx ^ MODE_SUPERVISOR_AC))) return 0
-  const userPage = load<u8>(s + (write ? MMU_USER_WRITE : MMU_USER_READ) + index)
-  if (userPage && (ctx & 3) != MODE_SUPERVISOR_AC) return 0
+  const tag = load<u64>(entry)
+  if ((tag ^ la) >> 12) return 0
+  const nature = load<u32>(s + (write ? MMU_PAGE_WRITE : MMU_PAGE_READ) + index * 4)
+  if ((<u32>tag & 0xfff) == (ctx ^ MODE_SUPERVISOR_AC)) {
+    if (nature == PAGE_USER && (ctx & 3) != MODE_SUPERVISOR_AC) return 0
+  } else if (nature != load<u32>(s, GLOBAL_SPACE) || is_empty(<u32>tag)) return 0
   if (watches_data(s)) return 0
   store<u64>(entry, (la & ~0xfff) | ctx)
   store<u32>(s, load<u32>(entry, 12), LAST_FRAME)
   return <usize>(<u32>la + load<u32>(entry, 8))
+}
+
+/** Tags of all zeros and all ones mean an empty entry. */
+// @ts-ignore: decorator
+@inline
+function is_empty(tag: u32): bool {
+  return !(tag & 0xffc) || (tag & 0xffc) == 0xffc
 }
 
 // ---- CR3

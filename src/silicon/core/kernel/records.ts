@@ -117,7 +117,7 @@ export function jump_indirect(s: usize, ip: usize, target: u64): usize {
 @inline
 function transfer_to(s: usize, ip: usize, target: u64): usize {
   store<u64>(s, target, PC)
-  return retire(s, ip) ? jump_quickly(s) : 0
+  return retire(s, ip) && !load<u8>(ip, 4) ? jump_quickly(s) : 0
 }
 
 // @ts-ignore: decorator

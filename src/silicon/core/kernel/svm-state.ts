@@ -54,6 +54,12 @@ export const HOST_CPL = 0x60120
 export const HOST_PAT = 0x60128
 export const HOST_CR8 = 0x60130
 
+// ---- soft MMU, below MMU_AREA
+/** u32 per entry of the read and write TLBs: PAGE_USER, GLOBAL_SPACE of a global supervisor page, or 0. */
+export const MMU_PAGE_READ = 0x48000
+export const MMU_PAGE_WRITE = 0x4c000
+export const PAGE_USER = 1
+
 // ---- soft MMU, at MMU_AREA
 /** u32: next free address-space number; 0 = the MMU has not been reset. */
 export const MMU_NEXT_SPACE = 0x50000
@@ -70,7 +76,7 @@ export const MMU_CONTEXT = 0x50014
 export const MMU_GIANT_PAGES = 0x50018
 /** u64 ×4: page-directory-pointer entries of legacy PAE paging, loaded with CR3. */
 export const MMU_PDPTE = 0x50020
-/** 16 entries of 32 bytes by ASID: { ASID + 1 u32, SEV u32, N_CR3 u64, nested number u32, generation u32 }. */
+/** 16 entries of 32 bytes by ASID: { ASID + 1 u32, SEV u32, N_CR3 u64, nested number u32, generation u32, number of global pages u32, its mode u32 }. */
 export const MMU_CONTEXTS = 0x50200
 export const MMU_CONTEXTS_COUNT = 16
 /** 128 entries of 32 bytes: { generation << 12 | PCID u32, space u32, CR3 u64, paging mode u32, PKRU u32 }. */
@@ -82,9 +88,6 @@ export const MMU_TABLES_COUNT = 256
 /** Bit maps of 32768 hashed bits: 2 MiB regions where large pages have been seen; pages that code has run in. */
 export const MMU_LARGE_PAGES = 0x53000
 export const MMU_CODE_PAGES = 0x54000
-/** u8 per entry of the read and write TLBs: 1 = a user page. */
-export const MMU_USER_READ = 0x56000
-export const MMU_USER_WRITE = 0x57000
 /** 1024 entries of 16 bytes: { guest physical page | nested number u64, frame u32, NESTED_* u32 } of final translations. */
 export const MMU_NESTED_TLB = 0x58000
 export const MMU_NESTED_TLB_COUNT = 1024

@@ -4,10 +4,10 @@
 import { CR0, CR3, CR4, CTX, EFER, NESTED_PAGING, PKRU, SEV_ACTIVE, SPACE } from '../state/layout'
 import { MMU_PDPTE, MMU_WALKS, MMU_WALKS_COUNT } from './svm-state'
 import {
-  CR0_PG, CR0_WP, CR4_LA57, CR4_PAE, CR4_PKE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE,
+  CR0_PG, CR0_WP, CR4_LA57, CR4_PAE, CR4_PGE, CR4_PKE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE,
 } from '../../../spec/x86/control-registers'
 import {
-  guest_frame, nested_error, private_key, PTE_A, PTE_ADDRESS, PTE_D, PTE_HIGH, PTE_NX, PTE_P, PTE_PS, PTE_U, PTE_W, table_mark, table_pointer,
+  guest_frame, nested_error, private_key, PTE_A, PTE_ADDRESS, PTE_D, PTE_G, PTE_HIGH, PTE_NX, PTE_P, PTE_PS, PTE_U, PTE_W, table_mark, table_pointer,
 } from './walk-nested'
 
 /** Outcomes of a translation. */
@@ -52,6 +52,8 @@ export let found_frame: u32 = 0
 export let found_key: u32 = 0
 /** Is it a user page? */
 export let found_user: bool = false
+/** Is it a global page, of every address space (section 5.5.1)? */
+export let found_global: bool = false
 /** Bytes of the guest page, log2: 12, 21, 22 or 30. 0 without paging. */
 export let found_shift: u32 = 0
 
@@ -92,6 +94,7 @@ function reserved_bits(s: usize, efer: u32): u64 {
 /** Paging is off: linear addresses are guest physical; with SEV everything is private. */
 function translate_flat(s: usize, la: u64, access: u32): u32 {
   found_user = false
+  found_global = false
   found_shift = 0
   return final(s, la, access & ACCESS_KIND, true)
 }
@@ -191,6 +194,12 @@ function walk64(s: usize, la: u64, access: u32, table: u64, level: u32, reserved
   return WALK_OK
 }
 
+// @ts-ignore: decorator
+@inline
+function is_global(s: usize, entry: u64): bool {
+  return (entry & PTE_G) != 0 && (load<u32>(s, CR4) & CR4_PGE) != 0
+}
+
 function leaf(s: usize, la: u64, access: u32, entry: u64, rights: u64, nx: u64, shift: u32, mask: u64): u32 {
   const refused = refuse(s, access, rights, nx, <u32>(entry >> 59) & 15)
   if (refused) return page_fault(s, access, refused)
@@ -198,6 +207,7 @@ function leaf(s: usize, la: u64, access: u32, entry: u64, rights: u64, nx: u64, 
   if (marked != entry) table_mark(s, entry_address, marked, 8)
   const inside = ((<u64>1) << shift) - 1
   found_user = (rights & PTE_U) != 0
+  found_global = is_global(s, entry)
   found_shift = shift
   return final(s, (entry & mask & ~inside) | (la & inside), access & ACCESS_KIND, (entry & C_BIT) != 0)
 }
@@ -296,6 +306,7 @@ function leaf32(s: usize, la: u64, access: u32, at: u64, entry: u64, rights: u64
   const marked = entry | PTE_A | ((access & ACCESS_KIND) == ACCESS_WRITE ? PTE_D : 0)
   if (marked != entry) table_mark(s, at, marked, 4)
   found_user = (rights & PTE_U) != 0
+  found_global = is_global(s, entry)
   found_shift = shift
   return final(s, gpa, access & ACCESS_KIND, true)
 }

@@ -199,6 +199,8 @@ export const CODE_KEY = 0x6d0
 export const CODE_MODE = 0x6d4
 /** u64 ×3: translations asked of the MMU because no TLB entry served: reads, writes, fetches. */
 export const TLB_MISSES = 0x6d8
+/** u32: number of the running context's global pages, in place of SPACE (multiple of 4). */
+export const GLOBAL_SPACE = 0x6f0
 
 // ---- SSE
 /** u32 */
@@ -228,7 +230,7 @@ export const LAZY_KIND = 0x25000
 export const LAZY_A = 0x25008
 export const LAZY_B = 0x25010
 export const LAZY_R = 0x25018
-// ---- jump cache: 16-byte entries { linear pc u64, CTX | MODE << 12 u32, block address u32 }
+// ---- jump cache: 16-byte entries { linear pc u64, CTX | MODE << 12 u32, block address u32 }; of global pages with GLOBAL_SPACE in place of CTX
 export const JUMP_CACHE = 0x28000
 export const JUMP_CACHE_ENTRIES = 8192
 /** Private to the MMU (PCID table and the like). */

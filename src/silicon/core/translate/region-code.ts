@@ -27,6 +27,7 @@ import {
   L_PC,
   L_R,
   L_S,
+  L_V,
   LOCAL_DECLARATIONS,
 } from './guest.js'
 import { flagsLiveAtEnds } from './liveness.js'
@@ -38,6 +39,8 @@ import * as w from './wasm-ops.js'
 
 /** The interpreter's own limit (kernel/records.ts): below it the dispatcher decides block by block. */
 const BUDGET_LOW = 64
+/** Bit of CTX: user mode. */
+const CTX_USER = 1
 
 type Label =
   | { readonly kind: 'item'; readonly item: Item }
@@ -345,8 +348,17 @@ export class RegionCode implements Ways {
     g.tee(L_P)
     g.memory(w.I64_LOAD, S.TLB_EXEC)
     g.pageAddress(page)
+    g.op(w.I64_XOR)
+    g.tee(L_V)
     g.get(L_CTX)
-    g.op(w.I64_OR, w.I64_NE)
+    g.op(w.I64_NE)
+    // A global page has the number of all spaces in place of this one's.
+    g.get(L_V)
+    g.get(L_S)
+    g.memory(w.I64_LOAD32_U, S.GLOBAL_SPACE)
+    g.get(L_CTX)
+    g.i64(CTX_USER)
+    g.op(w.I64_AND, w.I64_OR, w.I64_NE, w.I32_AND)
     g.get(L_P)
     g.memory(w.I32_LOAD, S.TLB_EXEC + 12)
     g.i32(target.frame)

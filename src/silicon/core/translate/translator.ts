@@ -92,7 +92,9 @@ export class Translator {
     const page = (low & -FRAME_BYTES) >>> 0
     const high = (word(S.PC + 4) + Math.floor(low / 0x100000000)) >>> 0
     const entry = S.TLB_EXEC + ((page >>> 12) & (S.TLB_EXEC_ENTRIES - 1)) * 16
-    if (word(entry) !== (page | word(S.CTX)) >>> 0 || word(entry + 4) !== high) return -1
+    const tag = word(entry)
+    const mapped = tag === (page | word(S.CTX)) >>> 0 || tag === (page | word(S.GLOBAL_SPACE) | (word(S.CTX) & 1)) >>> 0
+    if (!mapped || word(entry + 4) !== high) return -1
     return word(entry + 12)
   }
 

@@ -20,6 +20,9 @@ function fallLink(l: Lowering): number {
   return l.mode & S.MODE_SINGLE ? op.LINK_NEVER : op.LINK_UNRESOLVED
 }
 
+/** Field b of indirect transfers: 1 = something is due after this one instruction, so the dispatcher finds what comes next. */
+const single = (l: Lowering): number => (l.mode & S.MODE_SINGLE ? 1 : 0)
+
 const target = (l: Lowering): number => l.nextOffset + l.i.immediate
 
 const fusible = [2, 3, 4, 5, 6, 7, 12, 13, 14, 15]
@@ -56,7 +59,7 @@ const jumpIndirect: Rule = (l) => {
   const operand = l.i.row.operands[0]
   if (!operand) throw new Error('JMP without a target')
   const slot = l.source(operand, S.T1)
-  l.e.emit(op.OP_JMPI, limited(l) ? 1 : 0, extended(l, slot), 0, l.e.instructions)
+  l.e.emit(op.OP_JMPI, limited(l) ? 1 : 0, extended(l, slot), single(l), l.e.instructions)
   l.e.ended = true
 }
 
@@ -95,7 +98,7 @@ const callIndirect: Rule = (l) => {
   if (!operand) throw new Error('CALL without a target')
   const slot = l.source(operand, S.T1)
   if (fastStack(l)) {
-    l.e.emit(op.OP_CALLI, 0, slot, 0, l.e.instructions, l.nextOffset)
+    l.e.emit(op.OP_CALLI, 0, slot, single(l), l.e.instructions, l.nextOffset)
     l.e.ended = true
     return
   }
@@ -105,7 +108,7 @@ const callIndirect: Rule = (l) => {
 
 const ret: Rule = (l) => {
   const release = l.i.row.operands.length > 0 ? l.i.immediate & 0xffff : 0
-  if (fastStack(l)) l.e.emit(op.OP_RET, 0, 0, 0, l.e.instructions, release)
+  if (fastStack(l)) l.e.emit(op.OP_RET, 0, 0, single(l), l.e.instructions, release)
   else helperCall(l, id.H_NEAR_RET, 0, release)
   l.e.ended = true
 }
