@@ -11,6 +11,7 @@ import { addImage } from './commands/image.js'
 import { addOwner } from './commands/owner.js'
 import { addRun } from './commands/run.js'
 import { addSecret } from './commands/secret.js'
+import { prepareEngine } from './engine.js'
 import { exitCodeHelp, exitCodes } from './ending.js'
 import { CliError } from './errors.js'
 import { packageRoot } from './package-root.js'
@@ -21,6 +22,7 @@ const { version, description } = JSON.parse(readFileSync(new URL('package.json',
 }
 
 async function main(): Promise<void> {
+  prepareEngine()
   const program = new Command('cbit')
     .description(description)
     .version(version, '-V, --version')

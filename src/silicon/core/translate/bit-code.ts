@@ -311,5 +311,4 @@ export class BitCode {
     g.write(record.d, size)
     return true
   }
-
 }

@@ -74,7 +74,7 @@ export function flagsLiveAtEnds(nodes: readonly FlowNode[], mayLeave: (from: num
     const next = block.branch ? [taken, fall] : [taken]
     return endsUnsurely(block) || next.some((to) => to < 0 || mayLeave(n, to))
   })
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false
     nodes.forEach((node, n) => {
       if (atEnd[n]) return

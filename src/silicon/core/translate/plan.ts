@@ -95,7 +95,8 @@ class Planner {
     for (const node of this.nodes) this.connect(node)
     const entries = [0]
     this.nodes.forEach((node, n) => {
-      if (n > 0 && node.context === undefined && this.returns.has(node.position) && !isEntry(this.port.words, node.block.address)) entries.push(n)
+      if (n > 0 && node.context === undefined && this.returns.has(node.position) && !isEntry(this.port.words, node.block.address))
+        entries.push(n)
     })
     return { nodes: this.nodes, entries }
   }

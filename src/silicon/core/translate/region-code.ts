@@ -43,9 +43,7 @@ const BUDGET_LOW = 64
 const CTX_USER = 1
 
 type Label =
-  | { readonly kind: 'item'; readonly item: Item }
-  | { readonly kind: 'loop'; readonly heads: readonly number[] }
-  | { readonly kind: 'plain' }
+  { readonly kind: 'item'; readonly item: Item } | { readonly kind: 'loop'; readonly heads: readonly number[] } | { readonly kind: 'plain' }
 
 export class RegionCode implements Ways {
   private readonly g = new GuestCode()

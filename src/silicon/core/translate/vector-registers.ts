@@ -32,7 +32,9 @@ export class VectorRegisters {
     blocks: readonly IrBlock[],
     isInline: (record: IrRecord) => boolean,
   ) {
-    const records = blocks.flatMap((block) => block.records.filter((record) => record.op === op.OP_VEC && !isVexForm(vectorId(record)) && isInline(record)))
+    const records = blocks.flatMap((block) =>
+      block.records.filter((record) => record.op === op.OP_VEC && !isVexForm(vectorId(record)) && isInline(record)),
+    )
     this.any = records.length > 0
     for (const record of records) {
       const { reads, writes } = xmmOperands(record)
