@@ -12,11 +12,11 @@ const NODES_MAX = 160
 const RECORDS_MAX = 2400
 /** Calls within calls that are taken in, and records of a callee. */
 const INLINE_DEPTH_MAX = 3
-const INLINE_RECORDS_MAX = 160
+const INLINE_RECORDS_MAX = 400
 /** Pages on either side of the first. */
 const PAGES_MAX = 0x1000
 /** A neighbour joins the region of a hot block when no more than this part of its count is left. */
-const WARM_LEFT = 15 / 16
+const WARM_LEFT = 63 / 64
 
 export interface PlanPort {
   readonly words: Int32Array
