@@ -2,6 +2,7 @@
 
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { BenchError, type GuestFiles, type Peer } from './peer.js'
 
 /** A shell's prompt at the end of all output; busybox asks the terminal for its cursor behind it. */
@@ -48,14 +49,16 @@ export class RunningGuest {
   private errors = ''
   private waiting: Waiting | undefined
   private commands = 0
+  private socket: Socket | undefined
   private ended: string | undefined
 
-  private constructor(peer: Peer, guest: GuestFiles, heard?: (text: string) => void) {
+  private constructor(peer: Peer, guest: GuestFiles, server: Server | undefined, heard?: (text: string) => void) {
     this.peer = peer
     this.heard = heard
-    const [program, ...words] = peer.command(guest)
+    const [program, ...words] = peer.command(guest, server ? (server.address() as AddressInfo).port : 0)
     this.child = spawn(program!, words, { stdio: 'pipe' })
-    this.child.stdout.on('data', (chunk: Buffer) => this.take(chunk))
+    if (server) this.listen(server)
+    else this.child.stdout.on('data', (chunk: Buffer) => this.take(chunk))
     this.child.stderr.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))
     this.child.stdin.on('error', () => undefined)
     this.child.on('error', (error) => this.end(error.message))
@@ -64,9 +67,27 @@ export class RunningGuest {
     this.child.on('close', (code, signal) => this.end(signal ? `it was ended by ${signal}` : `it ended with code ${code}`))
   }
 
+  /** The serial console comes by the first connection. */
+  private listen(server: Server): void {
+    // What the program itself prints is of use when it fails.
+    this.child.stdout.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))
+    server.once('connection', (socket) => {
+      server.close()
+      this.socket = socket.setNoDelay(true)
+      socket.on('data', (chunk: Buffer) => this.take(chunk))
+      socket.on('error', () => undefined)
+    })
+    this.child.on('close', () => server.close())
+  }
+
+  private type(text: string): void {
+    ;(this.socket ?? this.child.stdin).write(text)
+  }
+
   /** `heard` gets all that the guest prints, as it comes. */
   static async boot(peer: Peer, files: GuestFiles, heard?: (text: string) => void): Promise<RunningGuest> {
-    const guest = new RunningGuest(peer, files, heard)
+    const server = peer.serial === 'socket' ? await listening() : undefined
+    const guest = new RunningGuest(peer, files, server, heard)
     try {
       await guest.until('the prompt', (output, now) => {
         if (!promptPattern.test(output.slice(-80))) return false
@@ -87,7 +108,7 @@ export class RunningGuest {
     const number = ++this.commands
     this.output = ''
     // The echo of what is typed has quotation marks inside the markers, so only the shell's output matches.
-    this.child.stdin.write(`echo "<<"B${number}; { ${command}; }; echo "<<"E${number} $?\n`)
+    this.type(`echo "<<"B${number}; { ${command}; }; echo "<<"E${number} $?\n`)
     let begin: Elapsed | undefined
     let end: Elapsed | undefined
     let match: RegExpExecArray | null = null
@@ -123,8 +144,10 @@ export class RunningGuest {
 
   /** Ends the guest by its own means. */
   async powerOff(): Promise<void> {
+    // Not every emulator ends with its guest.
+    if (this.peer.slow) return this.kill()
     const closed = new Promise<void>((resolve) => this.child.once('close', () => resolve()))
-    this.child.stdin.write('poweroff\n')
+    this.type('poweroff\n')
     const patience = setTimeout(() => this.kill(), 60_000)
     if (this.ended === undefined) await closed
     clearTimeout(patience)
@@ -164,6 +187,12 @@ export class RunningGuest {
     const last = (this.output + this.errors).replaceAll('\r', '').trim().split('\n').slice(-6).join('\n  ')
     return new BenchError(`${this.peer.label} did not come to ${what}: ${why}${last && `. Its last words:\n  ${last}`}`)
   }
+}
+
+async function listening(): Promise<Server> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
+  return server
 }
 
 /** Time on a processor of all threads of a process; 0 where the kernel does not say. */
