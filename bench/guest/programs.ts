@@ -14,7 +14,7 @@ import { writeCpio, type ArchiveEntry } from '../../src/guest/index.js'
 import { elfNeeds } from './elf-needs.js'
 
 /** Counts up when the archive's content changes for another reason than its sources or packages. */
-const format = 1
+const format = 2
 const packages = ['xz-utils', 'sqlite3', 'python3-minimal', '7zip', 'openssl'] as const
 
 /** Where each program lies in its package; the first that exists. */
@@ -149,6 +149,9 @@ function entriesFrom(tree: string): ArchiveEntry[] {
   for (const path of files.filter((file) => /^usr\/lib\/python3\.\d+\/.*\.py$/.test(file) && !/\/(test|dist-packages)\//.test(file))) {
     entries.push({ path, kind: 'file', mode: 0o644, data: readFileSync(join(tree, path)) })
   }
+  const library = entries.map(({ path }) => /^usr\/lib\/python3\.\d+\//.exec(path)?.[0]).find((path) => path !== undefined)
+  // Python looks for it, and says so where it is missing.
+  if (library) entries.push({ path: `${library}lib-dynload`, kind: 'directory', mode: 0o755 })
   return entries
 }
 

@@ -21,7 +21,9 @@ export function bochsPeer(program = 'bochs-bin'): Peer {
     command(guest, port) {
       const file = join(folder, 'bochsrc')
       writeFileSync(file, configuration(guest, geometry, folder, port))
-      return [program, '-q', '-f', file]
+      // Debian's Bochs has the debugger, which waits for a word at the start.
+      writeFileSync(join(folder, 'commands'), 'continue\n')
+      return [program, '-q', '-f', file, '-rc', join(folder, 'commands')]
     },
     async prepare(guest) {
       for (const [file, name] of [
@@ -54,6 +56,9 @@ function configuration(guest: GuestFiles, { cylinders, heads, sectors }: Geometr
     'config_interface: textconfig',
     // Debian has no display library without a display; this one waits for a viewer, or not.
     'display_library: rfb, options="timeout=0"',
+    // Without a sound card in the host its mixer falls over.
+    'sound: waveoutdrv=dummy, waveout=none, waveindrv=dummy, wavein=none, midioutdrv=dummy, midiout=none',
+    'plugin_ctrl: speaker=0, es1370=0, sb16=0',
     `megs: ${guest.memoryMiB}`,
     `romimage: file=${bios}`,
     `vgaromimage: file=${vgaBios}`,

@@ -1,6 +1,6 @@
 // A guest that runs in a child process, driven through its serial console: boot to the prompt, commands between markers, power off.
 
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { BenchError, type GuestFiles, type Peer } from './peer.js'
@@ -31,7 +31,7 @@ interface Waiting {
 }
 
 /** No guest outlives us. */
-const running = new Set<ChildProcessWithoutNullStreams>()
+const running = new Set<ChildProcess>()
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
 
@@ -41,7 +41,7 @@ export class RunningGuest {
   // configuration
   readonly peer: Peer
   // connections
-  private readonly child: ChildProcessWithoutNullStreams
+  private readonly child: ChildProcess
   private readonly started = performance.now()
   private readonly heard: ((text: string) => void) | undefined
   // state
@@ -56,11 +56,11 @@ export class RunningGuest {
     this.peer = peer
     this.heard = heard
     const [program, ...words] = peer.command(guest, server ? (server.address() as AddressInfo).port : 0)
-    this.child = spawn(program!, words, { stdio: 'pipe' })
+    this.child = spawn(program!, words, { stdio: [server ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
     if (server) this.listen(server)
-    else this.child.stdout.on('data', (chunk: Buffer) => this.take(chunk))
-    this.child.stderr.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))
-    this.child.stdin.on('error', () => undefined)
+    else this.child.stdout!.on('data', (chunk: Buffer) => this.take(chunk))
+    this.child.stderr!.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))
+    this.child.stdin?.on('error', () => undefined)
     this.child.on('error', (error) => this.end(error.message))
     running.add(this.child)
     this.child.on('close', () => running.delete(this.child))
@@ -70,7 +70,7 @@ export class RunningGuest {
   /** The serial console comes by the first connection. */
   private listen(server: Server): void {
     // What the program itself prints is of use when it fails.
-    this.child.stdout.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))
+    this.child.stdout!.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))
     server.once('connection', (socket) => {
       server.close()
       this.socket = socket.setNoDelay(true)
@@ -81,7 +81,8 @@ export class RunningGuest {
   }
 
   private type(text: string): void {
-    ;(this.socket ?? this.child.stdin).write(text)
+    const console = this.socket ?? this.child.stdin
+    console?.write(text)
   }
 
   /** `heard` gets all that the guest prints, as it comes. */
@@ -128,18 +129,26 @@ export class RunningGuest {
     return { elapsed: { wall: end!.wall - begin!.wall, processor: end!.processor - begin!.processor }, output: printed }
   }
 
+  /** Lets the guest wait at its prompt; how often its process woke meanwhile, and for how long in all. */
+  async idle(seconds: number): Promise<{ readonly elapsed: Elapsed; readonly wakes: number }> {
+    const before = { ...this.now(), wakes: voluntarySwitches(this.child.pid) }
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+    const { wall, processor } = this.now()
+    const elapsed = { wall: wall - before.wall, processor: processor - before.processor }
+    return { elapsed, wakes: voluntarySwitches(this.child.pid) - before.wakes }
+  }
+
   private now(): Elapsed {
     return { wall: performance.now() - this.started, processor: processorMs(this.child.pid) }
   }
 
   /** Greatest resident size of the process so far, in MiB; undefined where the kernel does not say. */
   peakResidentMiB(): number | undefined {
-    try {
-      const kib = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.child.pid}/status`, 'utf8'))?.[1]
-      return kib === undefined ? undefined : Number(kib) / 1024
-    } catch {
-      return undefined
-    }
+    return memoryMiB(this.child.pid, 'VmHWM')
+  }
+
+  residentMiB(): number | undefined {
+    return memoryMiB(this.child.pid, 'VmRSS')
   }
 
   /** Ends the guest by its own means. */
@@ -189,10 +198,31 @@ export class RunningGuest {
   }
 }
 
+function memoryMiB(pid: number | undefined, field: 'VmHWM' | 'VmRSS'): number | undefined {
+  try {
+    const kib = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return kib === undefined ? undefined : Number(kib) / 1024
+  } catch {
+    return undefined
+  }
+}
+
 async function listening(): Promise<Server> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
   return server
+}
+
+/** Times that the threads of a process have gone to sleep; 0 where the kernel does not say. */
+function voluntarySwitches(pid: number | undefined): number {
+  try {
+    const folder = `/proc/${pid}/task`
+    const of = (thread: string): number =>
+      Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`${folder}/${thread}/status`, 'utf8'))?.[1] ?? 0)
+    return readdirSync(folder).reduce((sum, thread) => sum + of(thread), 0)
+  } catch {
+    return 0
+  }
 }
 
 /** Time on a processor of all threads of a process; 0 where the kernel does not say. */

@@ -407,9 +407,13 @@ export class Vm {
     const deadline = this.pc.nextDeadlineNs()
     if (deadline === Infinity) return this.#wait(undefined)
     const ms = (deadline - this.clock.nowNs()) / 1e6
-    // Timers of the process are no finer than a millisecond.
-    if (ms < 0.5) return this.options.loop.breathe()
-    return this.#wait(ms)
+    // Timers of the process are no finer than a millisecond, and what is left of one is no reason to spin.
+    if (ms >= 1) return this.#wait(ms)
+    const { loop, observers } = this.options
+    observers?.times?.sleeping()
+    if (ms > 0) loop.nap(ms)
+    observers?.times?.woke()
+    return loop.breathe()
   }
 
   async #wait(ms: number | undefined): Promise<void> {
