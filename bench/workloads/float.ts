@@ -40,7 +40,7 @@ export const floatWorkloads: readonly Workload[] = [
     group: 'float',
     about: 'AES-128 in CBC and CTR mode of data in tmpfs (KiB), then SHA-512 of both',
     size: 8192,
-    quickSize: 2048,
+    quickSize: 1024,
     command: (kib) =>
       `${['cbc', 'ctr'].map((mode) => `${take(kib)} | ${openssl} enc -aes-128-${mode} ${key} -out /tmp/${mode}`).join(' && ')} && ` +
       `cat /tmp/cbc /tmp/ctr | ${openssl} dgst -sha512 && rm /tmp/cbc /tmp/ctr`,
@@ -58,7 +58,7 @@ export const floatWorkloads: readonly Workload[] = [
     group: 'float',
     about: 'ChaCha20 of data in tmpfs (KiB), then BLAKE2: neither has instructions of its own',
     size: 8192,
-    quickSize: 2048,
+    quickSize: 1024,
     command: (kib) =>
       `${take(kib)} | ${openssl} enc -chacha20 -K ${'0123456789abcdef'.repeat(4)} -iv ${'1'.repeat(32)} | ${openssl} dgst -blake2b512`,
   },

@@ -8,7 +8,7 @@ const busybox: readonly Workload[] = [
     group: 'integer',
     about: 'SHA-256 of data in tmpfs (KiB)',
     size: dataKiB,
-    quickSize: 4096,
+    quickSize: 3072,
     command: (kib) => `${take(kib)} | sha256sum`,
   },
   {
@@ -95,11 +95,11 @@ const sevenZip: readonly Workload[] = [
   {
     name: '7zip-decompress',
     group: '7-zip',
-    about: 'decompress and check what was made of the data (KiB), eight times',
+    about: 'decompress and check what was made of the data (KiB), twice',
     size: 8192,
-    quickSize: 2048,
+    quickSize: 1536,
     prepare: (kib) => `rm -f /tmp/b.7z; ${take(kib)} | /bench/7zz a -mmt1 -mx1 -si -bso0 -bsp0 /tmp/b.7z`,
-    command: () => 'for n in 1 2 3 4 5 6 7 8; do /bench/7zz x -mmt1 -so /tmp/b.7z | wc -c; done',
+    command: () => 'for n in 1 2; do /bench/7zz x -mmt1 -so /tmp/b.7z | wc -c; done',
   },
 ]
 
