@@ -4,7 +4,7 @@
 import type { GuestFiles, Peer, PeerName } from './peers/peer.js'
 import { RunningGuest, type CommandResult, type Elapsed } from './peers/running-guest.js'
 import { geometricMean, median } from './statistics.js'
-import { setupCommands, type Group, type Workload } from './workloads.js'
+import { setupCommands, type Group, type Workload } from './workloads/workload.js'
 
 export const bootName = 'time to shell'
 
@@ -30,7 +30,7 @@ export interface Measurements {
 
 export interface MeasureOptions {
   readonly peers: readonly Peer[]
-  readonly files: GuestFiles
+  readonly filesFor: (peer: Peer) => GuestFiles
   readonly workloads: readonly Workload[]
   readonly quick: boolean
   readonly samples: number
@@ -78,11 +78,11 @@ async function bootAll(
   guests: RunningGuest[],
   boot: Measurement,
   round: number,
-  { peers, files, ...options }: MeasureOptions,
+  { peers, filesFor, ...options }: MeasureOptions,
 ): Promise<void> {
   for (const peer of rotated(peers, round)) {
     options.progress(`round ${round} of ${options.samples}: booting ${peer.label}`)
-    const guest = await RunningGuest.boot(peer, files)
+    const guest = await RunningGuest.boot(peer, filesFor(peer))
     guests.push(guest)
     record(boot, peer.name, options.clock, { elapsed: guest.boot, output: '' })
     if (options.workloads.length > 0) for (const command of setupCommands) await guest.run(command)

@@ -1,6 +1,6 @@
 // One result, three forms: JSON with every sample, a table for the terminal, the same table in Markdown.
 
-import type { Goal } from './goals.js'
+import { isMet, speedOver, type Goal } from './goals.js'
 import type { MachineDescription } from './machine.js'
 import { meanRatio, medianOf, ratioOf, type Measurement, type Measurements } from './measure.js'
 import type { Peer, PeerName } from './peers/peer.js'
@@ -16,6 +16,10 @@ export interface Report {
   readonly guest: { readonly kernel: string; readonly append: string; readonly memoryMiB: number; readonly sha256: Record<string, string> }
   readonly peers: readonly Peer[]
   readonly measurements: Measurements
+  /** cbit beside peers that are much slower, with the small sizes. */
+  readonly slow: { readonly samples: number; readonly peers: readonly Peer[]; readonly measurements: Measurements } | undefined
+  /** What could not be measured, each with the reason. */
+  readonly skipped: readonly string[]
   readonly goals: readonly Goal[]
 }
 
@@ -23,23 +27,36 @@ const ratioPairs: readonly (readonly [PeerName, PeerName])[] = [
   ['cbit', 'qemu'],
   ['cbit-sev', 'qemu'],
   ['cbit-sev', 'cbit'],
+  ['bochs', 'cbit'],
+  ['v86', 'cbit'],
 ]
 
 export function toJson(report: Report): string {
-  const { peers, measurements, ...rest } = report
-  const list = measurements.list.map((one) => ({
+  const { peers, measurements, slow, ...rest } = report
+  const described = Object.fromEntries(
+    [...peers, ...(slow?.peers ?? [])].map((peer) => [peer.name, { label: peer.label, is: peer.describe() }]),
+  )
+  const content = {
+    ...rest,
+    peers: described,
+    ...contentOf(measurements, peers),
+    ...(slow && { slow: { samples: slow.samples, ...contentOf(slow.measurements, slow.peers) } }),
+  }
+  return JSON.stringify(content, (_, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(6)) : value), 2) + '\n'
+}
+
+function contentOf({ list, peakResidentMiB }: Measurements, peers: readonly Peer[]): object {
+  const measurements = list.map((one) => ({
     ...one,
     unit: 'ms',
     medians: Object.fromEntries(peers.map(({ name }) => [name, medianOf(one, name)])),
     ratios: Object.fromEntries(ratioPairs.map(([above, below]) => [`${above}/${below}`, ratioOf(one, above, below)])),
   }))
-  const described = Object.fromEntries(peers.map((peer) => [peer.name, { label: peer.label, is: peer.describe() }]))
-  const content = { ...rest, peers: described, peakResidentMiB: measurements.peakResidentMiB, measurements: list }
-  return JSON.stringify(content, (_, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(6)) : value), 2) + '\n'
+  return { peakResidentMiB, measurements }
 }
 
 /** Rows of text; the first is the head. */
-export function tableOf({ peers, clock, measurements: { list } }: Report): string[][] {
+export function tableOf({ peers, clock, measurements: { list } }: Pick<Report, 'peers' | 'clock' | 'measurements'>): string[][] {
   const pairs = ratioPairs.filter((pair) => pair.every((name) => peers.some((peer) => peer.name === name)))
   const label = (name: PeerName): string => peers.find((peer) => peer.name === name)!.label
   const ratio = (value: number | undefined): string => (value === undefined ? '' : `${value.toFixed(2)}×`)
@@ -48,7 +65,7 @@ export function tableOf({ peers, clock, measurements: { list } }: Report): strin
     ...peers.map(({ name }) => seconds(medianOf(one, name))),
     ...pairs.map(([above, below]) => ratio(ratioOf(one, above, below))),
   ])
-  const groups: readonly Measurement['group'][] = ['integer', 'system']
+  const groups: readonly Measurement['group'][] = ['integer', '7-zip', 'float', 'system']
   const means = groups
     .filter((group) => list.filter((one) => one.group === group).length > 1)
     .map((group) => [
@@ -61,7 +78,14 @@ export function tableOf({ peers, clock, measurements: { list } }: Report): strin
     ...peers.map((peer) => `${peer.label}, s`),
     ...pairs.map(([above, below]) => `${label(above)} / ${label(below)}`),
   ]
-  return [head, ...rows, ...means]
+  const overall = pairs.some(([, below]) => below === 'cbit') && peers.some((peer) => peer.slow)
+  const slowMean = ['all, geometric mean', ...peers.map(() => ''), ...pairs.map(([above]) => ratio(speedOver(list, above)))]
+  return [head, ...rows, ...(overall ? [slowMean] : means)]
+}
+
+/** The second table: cbit and its slow peers. */
+function slowTable({ slow, clock }: Report): string[][] {
+  return slow ? tableOf({ clock, peers: slow.peers, measurements: slow.measurements }) : []
 }
 
 function seconds(ms: number | undefined): string {
@@ -69,49 +93,53 @@ function seconds(ms: number | undefined): string {
 }
 
 export function toText(report: Report): string {
-  const table = tableOf(report)
+  const tables = [tableOf(report), slowTable(report)].filter((table) => table.length > 0)
+  return [...tables.map((table) => [...alignedLines(table), ''].join('\n')), ...goalLines(report), ...warnings(report), ''].join('\n')
+}
+
+function alignedLines(table: readonly string[][]): string[] {
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)))
-  const lines = table.map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  '))
-  return [...lines, '', ...goalLines(report), ...warnings(report), ''].join('\n')
+  return table.map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  '))
 }
 
 export function goalLines({ goals }: Report): string[] {
-  return goals.map(({ what, measured, limit, unit }) => {
+  return goals.map((goal) => {
+    const { what, bound, measured, limit, unit } = goal
     const digits = unit === 'MiB' ? 0 : 2
-    return `${measured! <= limit ? 'met   ' : 'MISSED'}  ${what}: ${measured!.toFixed(digits)} ${unit} (goal: at most ${limit})`
+    return `${isMet(goal) ? 'met   ' : 'MISSED'}  ${what}: ${measured.toFixed(digits)} ${unit} (goal: ${bound} ${limit})`
   })
 }
 
-export function warnings({ load, machine, measurements }: Report): string[] {
+export function warnings({ load, machine, measurements, slow, skipped }: Report): string[] {
   const found: string[] = []
   if (load.before > 0.5) {
     found.push(`The machine was not quiet: a load of ${load.before.toFixed(1)} on ${machine.processors} processors before the run.`)
   }
-  for (const { agree, name, outputs } of measurements.list) {
+  for (const { agree, name, outputs } of [...measurements.list, ...(slow?.measurements.list ?? [])]) {
     if (!agree) found.push(`The results of '${name}' differ: ${JSON.stringify(outputs)}`)
   }
-  return found
+  return [...found, ...skipped.map((reason) => `Not measured: ${reason}.`)]
 }
 
 export function toMarkdown(report: Report): string {
-  const { machine, guest, peers, samples, clock, when, quick } = report
-  const [head, ...rows] = tableOf(report)
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  const { machine, guest, peers, samples, clock, when, quick, slow } = report
+  const described = [...peers, ...(slow?.peers ?? [])].map((peer) => peer.describe())
   return [
     `Taken ${when}${quick ? ' with `--quick`' : ''}, median of ${samples}${clock === 'processor' ? ' of processor time' : ''}, on ${machine.processors} × ${machine.processor}` +
       `${machine.virtualised ? ' (in a virtual machine)' : ''}, ${machine.memoryGiB} GiB, ${machine.system}.`,
-    `Peers: ${peers
-      .map((peer) => peer.describe())
-      .filter((text, i, all) => all.indexOf(text) === i)
-      .join('; ')}.`,
+    `Peers: ${described.filter((text, i, all) => all.indexOf(text) === i).join('; ')}.`,
     `Guest: ${guest.kernel}, ${guest.memoryMiB} MiB, one processor, \`${guest.append}\`.`,
     ...warnings(report),
     '',
-    line(head!),
-    line(head!.map((_, i) => (i === 0 ? '---' : '---:'))),
-    ...rows.map(line),
+    ...markdownTable(tableOf(report)),
     '',
+    ...(slow ? [`Beside the slower peers, with small sizes, median of ${slow.samples}:`, '', ...markdownTable(slowTable(report)), ''] : []),
     ...goalLines(report).map((text) => `- ${text.replace(/ {2,}/, ': ')}`),
     '',
   ].join('\n')
+}
+
+function markdownTable([head, ...rows]: readonly string[][]): string[] {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  return [line(head!), line(head!.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)]
 }

@@ -3,23 +3,27 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
-import { guestImage } from '../src/apps/cli/image/build.js'
+import { CliError } from '../src/apps/cli/errors.js'
 import { writeDocument } from './document.js'
 import { goalsOf } from './goals.js'
+import { preparedGuest, type PreparedGuest } from './guest/guest-files.js'
 import { describeMachine, load } from './machine.js'
-import { measure } from './measure.js'
+import { measure, type MeasureOptions, type Measurements } from './measure.js'
+import { bochsPeer } from './peers/bochs.js'
 import { cbitPeer } from './peers/cbit.js'
 import { BenchError, type GuestFiles, type Peer, type PeerName } from './peers/peer.js'
 import { qemuPeer } from './peers/qemu.js'
+import { v86Peer } from './peers/v86.js'
 import { toJson, toText, type Report } from './report.js'
-import { workloads, type Workload } from './workloads.js'
+import { workloads } from './workloads/all.js'
+import type { Workload } from './workloads/workload.js'
 
 interface Flags {
   readonly quick?: boolean
   readonly json?: string
   readonly samples?: number
   readonly only?: readonly string[]
-  readonly peers: readonly string[]
+  readonly peers?: readonly string[]
   readonly kernel?: string
   readonly initrd?: string
   readonly memory: number
@@ -27,6 +31,7 @@ interface Flags {
   readonly qemu: string
   readonly docs?: boolean
   readonly processorTime?: boolean
+  readonly slowSamples: number
 }
 
 const count = (text: string): number => {
@@ -43,7 +48,12 @@ const program = new Command('npm run bench --')
   .option('--json <file>', 'write every sample, median and ratio')
   .option('--samples <n>', 'rounds (default: 5, with --quick 1)', count)
   .option('--only <names>', `these workloads only, with commas between ('boot' for none of them)`, words)
-  .option('--peers <names>', 'these peers only', words, ['qemu', 'cbit', 'cbit-sev'])
+  .option(
+    '--peers <names>',
+    'these peers only: qemu, cbit, cbit-sev; bochs and v86, which are measured by themselves and left out of --quick',
+    words,
+  )
+  .option('--slow-samples <n>', 'rounds with Bochs and v86', count, 1)
   .option('--kernel <file>', "another kernel than 'cbit image' makes; needs --initrd")
   .option('--initrd <file>', 'its initramfs, which must give a shell on the serial console')
   .option('--memory <mib>', 'guest memory', count, 512)
@@ -55,42 +65,107 @@ const program = new Command('npm run bench --')
   .showHelpAfterError('(--help shows what there is)')
 
 async function main(flags: Flags): Promise<void> {
+  const skipped: string[] = []
   const peers = peersOf(flags)
   const chosen = workloadsOf(flags)
   for (const peer of peers) peer.describe()
   if (flags.json) prepareOutput(flags.json)
-  const files = await guestFiles(flags)
-  const guest = { kernel: kernelName(files.kernel), append: files.append, memoryMiB: files.memoryMiB, sha256: hashes(files) }
+  if ((flags.kernel === undefined) !== (flags.initrd === undefined)) throw new BenchError('give both --kernel and --initrd, or none')
+  const guest64 = await preparedGuest('amd64', { kernel: flags.kernel, initrd: flags.initrd, memoryMiB: flags.memory }, progress)
+  const { files } = guest64
   const samples = flags.samples ?? (flags.quick ? 1 : 5)
-  const before = load()
   const clock = flags.processorTime ? 'processor' : 'wall'
-  const measurements = await measure({ peers, files, workloads: chosen, quick: flags.quick ?? false, samples, clock, progress })
+  const before = load()
+  const common = { quick: flags.quick ?? false, samples, clock, progress } as const
+  const measurements = await measure({ ...common, peers, filesFor: () => files, workloads: available(chosen, guest64, skipped) })
+  const slow = await measureSlow(flags, chosen, guest64, skipped, { ...common, quick: true, samples: flags.slowSamples })
   const report: Report = {
     when: new Date().toISOString().slice(0, 10),
-    quick: flags.quick ?? false,
-    samples,
-    clock,
+    ...{ quick: flags.quick ?? false, samples, clock, peers, measurements, slow, skipped },
     machine: describeMachine(),
     load: { before, after: load() },
-    guest,
-    peers,
-    measurements,
-    goals: goalsOf(measurements, files.memoryMiB),
+    guest: { kernel: kernelName(files.kernel), append: files.append, memoryMiB: files.memoryMiB, sha256: hashes(files) },
+    goals: goalsOf(measurements, slow?.measurements, files.memoryMiB),
   }
   process.stdout.write(toText(report))
   if (flags.json) writeFileSync(flags.json, toJson(report))
   if (flags.docs) writeDocument(report)
   // A wrong result is no matter of speed.
-  if (measurements.list.some(({ agree }) => !agree)) process.exitCode = 1
+  const all = [...measurements.list, ...(slow?.measurements.list ?? [])]
+  if (all.some(({ agree }) => !agree)) process.exitCode = 1
 }
 
-function peersOf({ peers: names, cbit, qemu }: Flags): Peer[] {
-  const known: Record<PeerName, Peer> = { qemu: qemuPeer(qemu), cbit: cbitPeer('none', cbit), 'cbit-sev': cbitPeer('sev', cbit) }
-  return names.map((name) => {
-    const peer = (known as Partial<Record<string, Peer>>)[name]
-    if (!peer) throw new BenchError(`there is no peer '${name}': ${Object.keys(known).join(', ')}`)
-    return peer
+const fastNames: readonly PeerName[] = ['qemu', 'cbit', 'cbit-sev']
+const slowNames: readonly PeerName[] = ['bochs', 'v86']
+
+function peerOf(name: PeerName, { cbit, qemu }: Flags): Peer {
+  switch (name) {
+    case 'qemu':
+      return qemuPeer(qemu)
+    case 'cbit':
+      return cbitPeer('none', cbit)
+    case 'cbit-sev':
+      return cbitPeer('sev', cbit)
+    case 'bochs':
+      return bochsPeer()
+    case 'v86':
+      return v86Peer()
+  }
+}
+
+function peersOf(flags: Flags): Peer[] {
+  const all = [...fastNames, ...slowNames]
+  const unknown = flags.peers?.find((name) => !(all as readonly string[]).includes(name))
+  if (unknown) throw new BenchError(`there is no peer '${unknown}': ${all.join(', ')}`)
+  return fastNames.filter((name) => flags.peers?.includes(name) ?? true).map((name) => peerOf(name, flags))
+}
+
+/** Bochs and v86 beside cbit. Where one is not installed and was not asked for, it is left out with the reason. */
+async function measureSlow(
+  flags: Flags,
+  chosen: readonly Workload[],
+  guest64: PreparedGuest,
+  skipped: string[],
+  common: Pick<MeasureOptions, 'quick' | 'samples' | 'clock' | 'progress'>,
+): Promise<Report['slow']> {
+  const wanted = flags.peers ? slowNames.filter((name) => flags.peers!.includes(name)) : flags.quick ? [] : slowNames
+  const guests = new Map<PeerName, PreparedGuest>([['cbit', guest64]])
+  const peers = [peerOf('cbit', flags)]
+  for (const peer of wanted.map((name) => peerOf(name, flags))) {
+    try {
+      const guest = peer.architecture === 'i386' ? await preparedGuest('i386', { memoryMiB: flags.memory }, progress) : guest64
+      await peer.prepare?.(guest.files, progress)
+      peer.describe()
+      guests.set(peer.name, guest)
+      peers.push(peer)
+    } catch (error) {
+      if (flags.peers || !(error instanceof BenchError || error instanceof CliError)) throw error
+      skipped.push(`${peer.label}: ${error.message}`)
+    }
+  }
+  if (peers.length === 1) return undefined
+  const shared = [...guests.values()].reduce(
+    (list, guest) => available(list, guest, skipped),
+    chosen.filter(({ quickSize }) => quickSize > 0),
+  )
+  const measurements: Measurements = await measure({
+    ...common,
+    peers,
+    filesFor: (peer) => guests.get(peer.name)!.files,
+    workloads: shared,
   })
+  return { samples: common.samples, peers, measurements }
+}
+
+/** The workloads whose programs the guest has; for the others the reason is noted. */
+function available(list: readonly Workload[], { missing }: PreparedGuest, skipped: string[]): Workload[] {
+  const reasonFor = ({ needs }: Workload): string | undefined => (needs === undefined ? undefined : missing[needs])
+  for (const workload of list) {
+    const reason = reasonFor(workload)
+    const text = `${workload.name}: ${reason ?? ''}`
+    if (reason && !skipped.includes(text)) skipped.push(text)
+  }
+  return list.filter((workload) => reasonFor(workload) === undefined)
 }
 
 function workloadsOf({ only, quick }: Flags): Workload[] {
@@ -99,14 +174,6 @@ function workloadsOf({ only, quick }: Flags): Workload[] {
   const long = quick ? only?.find((name) => workloads.some((workload) => workload.name === name && workload.quickSize === 0)) : undefined
   if (long) throw new BenchError(`'${long}' has no quick form: leave out --quick`)
   return workloads.filter(({ name, quickSize }) => (only ? only.includes(name) : true) && !(quick && quickSize === 0))
-}
-
-async function guestFiles({ kernel, initrd, memory }: Flags): Promise<GuestFiles> {
-  const common = { append: 'console=ttyS0 panic=-1', memoryMiB: memory }
-  if ((kernel === undefined) !== (initrd === undefined)) throw new BenchError('give both --kernel and --initrd, or none')
-  if (kernel !== undefined && initrd !== undefined) return { ...common, kernel, initrd }
-  const image = await guestImage({ progress })
-  return { ...common, kernel: image.kernel, initrd: image.initrd }
 }
 
 /** A run takes long: a file that cannot be written is found before it. */

@@ -1,6 +1,8 @@
-// What stands beside what: a peer is a way to boot the same kernel and initramfs with a serial console on stdin and stdout.
+// What stands beside what: a peer is a way to boot the same kernel and initramfs with a serial console.
 
-export type PeerName = 'qemu' | 'cbit' | 'cbit-sev'
+import type { Architecture } from '../../src/apps/cli/image/apt.js'
+
+export type PeerName = 'qemu' | 'cbit' | 'cbit-sev' | 'bochs' | 'v86'
 
 export interface GuestFiles {
   readonly kernel: string
@@ -14,8 +16,16 @@ export interface Peer {
   readonly name: PeerName
   /** For tables and plots. */
   readonly label: string
-  /** Program and arguments. */
-  command(guest: GuestFiles): readonly string[]
+  /** So slow that it is measured by itself beside cbit, with the small sizes and few rounds. */
+  readonly slow?: boolean
+  /** What it can run; default amd64. */
+  readonly architecture?: Architecture
+  /** Makes what it needs besides the guest's files; throws BenchError where it cannot. */
+  prepare?(guest: GuestFiles, progress: (text: string) => void): Promise<void>
+  /** Where its serial console is; default stdio. A peer with a socket connects to a port of this machine. */
+  readonly serial?: 'stdio' | 'socket'
+  /** Program and arguments. `port` is for the serial console, if that is a socket. */
+  command(guest: GuestFiles, port: number): readonly string[]
   /** What it is, with its version. Throws BenchError where it cannot be run. */
   describe(): string
 }

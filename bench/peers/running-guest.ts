@@ -1,7 +1,8 @@
 // A guest that runs in a child process, driven through its serial console: boot to the prompt, commands between markers, power off.
 
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { BenchError, type GuestFiles, type Peer } from './peer.js'
 
 /** A shell's prompt at the end of all output; busybox asks the terminal for its cursor behind it. */
@@ -30,7 +31,7 @@ interface Waiting {
 }
 
 /** No guest outlives us. */
-const running = new Set<ChildProcessWithoutNullStreams>()
+const running = new Set<ChildProcess>()
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
 
@@ -40,7 +41,7 @@ export class RunningGuest {
   // configuration
   readonly peer: Peer
   // connections
-  private readonly child: ChildProcessWithoutNullStreams
+  private readonly child: ChildProcess
   private readonly started = performance.now()
   private readonly heard: ((text: string) => void) | undefined
   // state
@@ -48,25 +49,46 @@ export class RunningGuest {
   private errors = ''
   private waiting: Waiting | undefined
   private commands = 0
+  private socket: Socket | undefined
   private ended: string | undefined
 
-  private constructor(peer: Peer, guest: GuestFiles, heard?: (text: string) => void) {
+  private constructor(peer: Peer, guest: GuestFiles, server: Server | undefined, heard?: (text: string) => void) {
     this.peer = peer
     this.heard = heard
-    const [program, ...words] = peer.command(guest)
-    this.child = spawn(program!, words, { stdio: 'pipe' })
-    this.child.stdout.on('data', (chunk: Buffer) => this.take(chunk))
-    this.child.stderr.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))
-    this.child.stdin.on('error', () => undefined)
+    const [program, ...words] = peer.command(guest, server ? (server.address() as AddressInfo).port : 0)
+    this.child = spawn(program!, words, { stdio: [server ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
+    if (server) this.listen(server)
+    else this.child.stdout!.on('data', (chunk: Buffer) => this.take(chunk))
+    this.child.stderr!.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))
+    this.child.stdin?.on('error', () => undefined)
     this.child.on('error', (error) => this.end(error.message))
     running.add(this.child)
     this.child.on('close', () => running.delete(this.child))
     this.child.on('close', (code, signal) => this.end(signal ? `it was ended by ${signal}` : `it ended with code ${code}`))
   }
 
+  /** The serial console comes by the first connection. */
+  private listen(server: Server): void {
+    // What the program itself prints is of use when it fails.
+    this.child.stdout!.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))
+    server.once('connection', (socket) => {
+      server.close()
+      this.socket = socket.setNoDelay(true)
+      socket.on('data', (chunk: Buffer) => this.take(chunk))
+      socket.on('error', () => undefined)
+    })
+    this.child.on('close', () => server.close())
+  }
+
+  private type(text: string): void {
+    const console = this.socket ?? this.child.stdin
+    console?.write(text)
+  }
+
   /** `heard` gets all that the guest prints, as it comes. */
   static async boot(peer: Peer, files: GuestFiles, heard?: (text: string) => void): Promise<RunningGuest> {
-    const guest = new RunningGuest(peer, files, heard)
+    const server = peer.serial === 'socket' ? await listening() : undefined
+    const guest = new RunningGuest(peer, files, server, heard)
     try {
       await guest.until('the prompt', (output, now) => {
         if (!promptPattern.test(output.slice(-80))) return false
@@ -87,7 +109,7 @@ export class RunningGuest {
     const number = ++this.commands
     this.output = ''
     // The echo of what is typed has quotation marks inside the markers, so only the shell's output matches.
-    this.child.stdin.write(`echo "<<"B${number}; { ${command}; }; echo "<<"E${number} $?\n`)
+    this.type(`echo "<<"B${number}; { ${command}; }; echo "<<"E${number} $?\n`)
     let begin: Elapsed | undefined
     let end: Elapsed | undefined
     let match: RegExpExecArray | null = null
@@ -107,24 +129,34 @@ export class RunningGuest {
     return { elapsed: { wall: end!.wall - begin!.wall, processor: end!.processor - begin!.processor }, output: printed }
   }
 
+  /** Lets the guest wait at its prompt; how often its process woke meanwhile, and for how long in all. */
+  async idle(seconds: number): Promise<{ readonly elapsed: Elapsed; readonly wakes: number }> {
+    const before = { ...this.now(), wakes: voluntarySwitches(this.child.pid) }
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+    const { wall, processor } = this.now()
+    const elapsed = { wall: wall - before.wall, processor: processor - before.processor }
+    return { elapsed, wakes: voluntarySwitches(this.child.pid) - before.wakes }
+  }
+
   private now(): Elapsed {
     return { wall: performance.now() - this.started, processor: processorMs(this.child.pid) }
   }
 
   /** Greatest resident size of the process so far, in MiB; undefined where the kernel does not say. */
   peakResidentMiB(): number | undefined {
-    try {
-      const kib = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.child.pid}/status`, 'utf8'))?.[1]
-      return kib === undefined ? undefined : Number(kib) / 1024
-    } catch {
-      return undefined
-    }
+    return memoryMiB(this.child.pid, 'VmHWM')
+  }
+
+  residentMiB(): number | undefined {
+    return memoryMiB(this.child.pid, 'VmRSS')
   }
 
   /** Ends the guest by its own means. */
   async powerOff(): Promise<void> {
+    // Not every emulator ends with its guest.
+    if (this.peer.slow) return this.kill()
     const closed = new Promise<void>((resolve) => this.child.once('close', () => resolve()))
-    this.child.stdin.write('poweroff\n')
+    this.type('poweroff\n')
     const patience = setTimeout(() => this.kill(), 60_000)
     if (this.ended === undefined) await closed
     clearTimeout(patience)
@@ -163,6 +195,33 @@ export class RunningGuest {
   private failure(what: string, why: string): BenchError {
     const last = (this.output + this.errors).replaceAll('\r', '').trim().split('\n').slice(-6).join('\n  ')
     return new BenchError(`${this.peer.label} did not come to ${what}: ${why}${last && `. Its last words:\n  ${last}`}`)
+  }
+}
+
+function memoryMiB(pid: number | undefined, field: 'VmHWM' | 'VmRSS'): number | undefined {
+  try {
+    const kib = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return kib === undefined ? undefined : Number(kib) / 1024
+  } catch {
+    return undefined
+  }
+}
+
+async function listening(): Promise<Server> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
+  return server
+}
+
+/** Times that the threads of a process have gone to sleep; 0 where the kernel does not say. */
+function voluntarySwitches(pid: number | undefined): number {
+  try {
+    const folder = `/proc/${pid}/task`
+    const of = (thread: string): number =>
+      Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`${folder}/${thread}/status`, 'utf8'))?.[1] ?? 0)
+    return readdirSync(folder).reduce((sum, thread) => sum + of(thread), 0)
+  } catch {
+    return 0
   }
 }
 

@@ -40,6 +40,14 @@ export function registerReport({ registers, vmcb }: Vcpu): RegisterReport {
   }
 }
 
+/** LSTAR of a vCPU that has its core. */
+export function syscallEntry({ core, vmcb }: Vcpu): bigint {
+  vmcb.store()
+  core.vmsave(vmcb.spa)
+  vmcb.fetch()
+  return vmcb.big(V.VMCB_LSTAR)
+}
+
 export function formatRegisters(report: RegisterReport): string {
   const cells = report.names.map((name, i) => `${name.padStart(6)} ${report.values[i]!.toString(16).padStart(16, '0')}`)
   const lines: string[] = []

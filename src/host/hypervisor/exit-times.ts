@@ -13,6 +13,7 @@ export class ExitTimes {
   readonly #now: () => number
   // state
   #mark: number
+  #code = 0
   #guestMs = 0
   #betweenMs = 0
   #idleMs = 0
@@ -35,13 +36,15 @@ export class ExitTimes {
     this.#betweenMs += this.#sinceMark()
   }
 
-  left(): void {
+  /** #VMEXIT with `code`. */
+  left(code: number): void {
+    this.#code = code
     this.#guestMs += this.#sinceMark()
   }
 
   /** The exit has been answered. */
-  handled(code: number): void {
-    this.#exitsMs.set(code, (this.#exitsMs.get(code) ?? 0) + this.#sinceMark())
+  handled(): void {
+    this.#exitsMs.set(this.#code, (this.#exitsMs.get(this.#code) ?? 0) + this.#sinceMark())
   }
 
   sleeping(): void {

@@ -54,10 +54,10 @@ test('with a clock a sample weighs the time in the guest since the one before', 
   const run = (guestMs: number, hostMs: number): void => {
     times.entering()
     now += guestMs
-    times.left()
+    times.left(0x78)
     sampler.ran(sampler.instructionsLeft, at(5n))
     now += hostMs
-    times.handled(0x78)
+    times.handled()
   }
   run(3, 100)
   run(4, 50)

@@ -2,6 +2,8 @@
 export interface HostLoop {
   /** Lets pending input and timers of the process have their turn. */
   breathe(): Promise<void>
+  /** Sleeps at once, nothing else having its turn, for a part of a millisecond: less than the process's timers can tell apart. */
+  nap(ms: number): void
   /** Resolves after `ms` (undefined: never by itself) or as soon as `wake` is called. */
   sleep(ms: number | undefined): Sleep
 }

@@ -3,7 +3,7 @@ import type { Pc } from '../bus/index.js'
 import type { Packet } from '../sev-driver/index.js'
 import type { EntryState, LaunchRegion } from './boot-image.js'
 import { writeControls, writeEntryState } from './entry-state.js'
-import { registerReport, type ExitReason, type ExitReport, type RegisterReport } from './exit-report.js'
+import { registerReport, syscallEntry, type ExitReason, type ExitReport, type RegisterReport } from './exit-report.js'
 import { handleExit } from './exits.js'
 import { GuestClock } from './guest-clock.js'
 import { VIDEO_HOLE_BASE, VIDEO_HOLE_END, VmMemory } from './guest-memory-access.js'
@@ -378,13 +378,12 @@ export class Vm {
     const beforeNs = clock.virtual ? 0 : clock.nowNs()
     times?.entering()
     vcpu.enter(budget)
-    times?.left()
+    times?.left(vcpu.vmcb.u32(V.VMCB_EXITCODE))
     const taken = vcpu.instructions - before
     sampler?.ran(taken, vcpu.vmcb)
-    const code = vcpu.vmcb.u32(V.VMCB_EXITCODE)
     if (!clock.virtual) clock.observe(taken, clock.nowNs() - beforeNs)
     handleExit(vcpu)
-    times?.handled(code)
+    times?.handled()
     if (vcpu.apic.takeInit()) vcpu.stop('reset', 'the processor was sent INIT')
     return taken
   }
@@ -407,9 +406,10 @@ export class Vm {
     const deadline = this.pc.nextDeadlineNs()
     if (deadline === Infinity) return this.#wait(undefined)
     const ms = (deadline - this.clock.nowNs()) / 1e6
-    // Timers of the process are no finer than a millisecond.
-    if (ms < 0.5) return this.options.loop.breathe()
-    return this.#wait(ms)
+    // Timers of the process are no finer than a millisecond, and what is left of one is no reason to spin.
+    if (ms >= 1) return this.#wait(ms)
+    if (ms > 0) this.options.loop.nap(ms)
+    return this.options.loop.breathe()
   }
 
   async #wait(ms: number | undefined): Promise<void> {
@@ -465,13 +465,8 @@ export class Vm {
 
   /** LSTAR: where the guest's kernel takes system calls; 0 where it has not said yet. Tells where a kernel of known symbols has been moved to. */
   syscallEntry(): bigint {
-    const { vcpu, machine } = this
-    if (this.#released) return 0n
-    machine.acquire(vcpu)
-    vcpu.vmcb.store()
-    vcpu.core.vmsave(vcpu.vmcb.spa)
-    vcpu.vmcb.fetch()
-    return vcpu.vmcb.big(V.VMCB_LSTAR)
+    if (!this.#released) this.machine.acquire(this.vcpu)
+    return this.#released ? 0n : syscallEntry(this.vcpu)
   }
 
   registers(): RegisterReport {

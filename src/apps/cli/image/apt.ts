@@ -18,6 +18,9 @@ export interface FetchedPackage {
 
 export type Progress = (message: string) => void
 
+/** Debian's names. cbit boots amd64; whoever compares it with a 32-bit machine wants the other. */
+export type Architecture = 'amd64' | 'i386'
+
 /** The release that packages are taken from: the machine's own where it runs Debian. */
 export function machineRelease(): string {
   if (!existsSync('/etc/os-release')) return defaultSuite
@@ -49,6 +52,7 @@ export class Apt {
     private readonly folder: string,
     private readonly sources: readonly Source[],
     private readonly progress: Progress,
+    private readonly architecture: Architecture = 'amd64',
   ) {
     const at = (name: string): string => join(folder, name)
     this.options = [
@@ -62,8 +66,8 @@ export class Apt {
       'Dir::Etc::PreferencesParts=/dev/null',
       'Dir::Etc::Trusted=/dev/null',
       'Dir::Etc::TrustedParts=/dev/null',
-      'APT::Architecture=amd64',
-      'APT::Architectures::=amd64',
+      `APT::Architecture=${architecture}`,
+      `APT::Architectures::=${architecture}`,
       'APT::Sandbox::User=',
       'APT::Update::Post-Invoke=',
       'APT::Update::Post-Invoke-Success=',
@@ -80,7 +84,7 @@ export class Apt {
     if (!existsSync(keyringFile) && this.sources.some((source) => !source.signedBy)) {
       throw new CliError(`${keyringFile} is missing, so packages cannot be verified`, 'install the package debian-archive-keyring')
     }
-    writeFileSync(join(this.folder, 'sources.list'), writeSourcesList(this.sources, keyringFile))
+    writeFileSync(join(this.folder, 'sources.list'), writeSourcesList(this.sources, keyringFile, this.architecture))
     writeFileSync(join(this.folder, 'state/status'), '')
     this.progress(`reading the package index of ${this.sources[0]!.uri} ${this.sources[0]!.suite}`)
     await this.run('apt-get', ['update', '--error-on=any'], this.folder)
@@ -100,13 +104,26 @@ export class Apt {
     const size = Number(/^Size: (\d+)$/m.exec(shown)?.[1] ?? 0)
     if (!version || !fileName) throw new CliError(`the package index has no package '${name}'`, 'try again with --suite bookworm')
     this.progress(`fetching ${name} ${version} (${(size / 1e6).toFixed(1)} MB)`)
-    const archives = join(this.folder, 'cache/archives')
-    await this.run('apt-get', ['download', `${name}=${version}`], archives)
-    const file = readdirSync(archives).find(
-      (entry) => entry.startsWith(`${name}_${version.replaceAll(':', '%3a')}_`) && entry.endsWith('.deb'),
-    )
-    if (!file) throw new CliError(`apt-get reported success, but ${name} ${version} is not in ${archives}`)
-    return { name, version, file: join(archives, file) }
+    await this.run('apt-get', ['download', `${name}=${version}`], join(this.folder, 'cache/archives'))
+    return { name, version, file: this.archive(name, version) }
+  }
+
+  /** Downloads `names` and all that they need, as if nothing were installed. */
+  async downloadAll(names: readonly string[]): Promise<FetchedPackage[]> {
+    const words = ['-y', '--no-install-recommends', ...names]
+    const simulated = await this.run('apt-get', ['install', '--simulate', ...words], this.folder)
+    const wanted = [...simulated.matchAll(/^Inst ([^\s:]+)\S* \((\S+)/gm)]
+    this.progress(`fetching ${wanted.length} packages`)
+    await this.run('apt-get', ['install', '--download-only', ...words], this.folder)
+    return wanted.map(([, name, version]) => ({ name: name!, version: version!, file: this.archive(name!, version!) }))
+  }
+
+  private archive(name: string, version: string): string {
+    const folder = join(this.folder, 'cache/archives')
+    const start = `${name}_${version.replaceAll(':', '%3a')}_`
+    const file = readdirSync(folder).find((entry) => entry.startsWith(start) && entry.endsWith('.deb'))
+    if (!file) throw new CliError(`apt-get reported success, but ${name} ${version} is not in ${folder}`)
+    return join(folder, file)
   }
 
   private async run(command: string, words: string[], cwd: string): Promise<string> {

@@ -1,14 +1,14 @@
 // The default guest image: Debian's kernel and a busybox initramfs, built once and kept in the cache.
 
 import { createHash } from 'node:crypto'
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheFolder, writableFolder } from '../cache.js'
 import { CliError } from '../errors.js'
-import { Apt, machineRelease, machineSources, type FetchedPackage, type Progress } from './apt.js'
+import { Apt, machineRelease, machineSources, type Architecture, type FetchedPackage, type Progress } from './apt.js'
 import { buildInitramfs } from './initramfs.js'
 import { mirrorSource, type Source } from './sources.js'
+import { unpack } from './unpack.js'
 
 /** Counts up when the content of the image changes for another reason than new packages. */
 const imageFormat = 1
@@ -37,12 +37,20 @@ export interface ImageOptions {
   readonly mirror?: string | undefined
   /** Fetch and build even where an image is in the cache. */
   readonly refresh?: boolean | undefined
+  /** Default: amd64, the one that cbit boots. */
+  readonly architecture?: Architecture | undefined
   readonly progress: Progress
 }
 
+const kernels: Readonly<Record<Architecture, string>> = { amd64: 'linux-image-amd64', i386: 'linux-image-686' }
+
+/** Folder name of a suite's image, and of the apt root that it is made with. */
+const nameOf = (suite: string, architecture: Architecture = 'amd64'): string =>
+  architecture === 'amd64' ? suite : `${suite}-${architecture}`
+
 /** The image in the cache, or undefined. */
-export function cachedImage(suite: string): GuestImage | undefined {
-  const folder = join(cacheFolder(), 'images', suite)
+export function cachedImage(suite: string, architecture?: Architecture): GuestImage | undefined {
+  const folder = join(cacheFolder(), 'images', nameOf(suite, architecture))
   const manifestFile = join(folder, 'manifest.json')
   if (!existsSync(manifestFile)) return undefined
   try {
@@ -62,22 +70,43 @@ export async function guestImage(options: ImageOptions): Promise<GuestImage> {
   if (process.platform !== 'linux') {
     throw new CliError('images are built with apt, which this system does not have', 'give --kernel FILE and --initrd FILE')
   }
-  const cached = options.refresh ? undefined : cachedImage(suite)
+  const cached = options.refresh ? undefined : cachedImage(suite, options.architecture)
   return cached ?? (await buildImage(suite, options))
+}
+
+/**
+ * A private apt root for the packages of `suite`, its index fresh. Mirrors are careless with the security updates of 32-bit systems; for a comparison the
+ * release without them serves as well, so there, and only there, they may be missing.
+ */
+export async function aptFor(suite: string, options: ImageOptions): Promise<{ readonly apt: Apt; readonly sources: readonly Source[] }> {
+  const { architecture = 'amd64', mirror, progress } = options
+  const folder = join(writableFolder(cacheFolder()), 'apt', nameOf(suite, architecture))
+  const all = mirror ? mirrorSources(mirror, suite) : machineSources(suite)
+  const apt = new Apt(folder, all, progress, architecture)
+  try {
+    await apt.update()
+    return { apt, sources: all }
+  } catch (error) {
+    const sources = all.filter((source) => source.suite === suite)
+    if (architecture === 'amd64' || sources.length === all.length) throw error
+    progress(`${(error as Error).message}; going on without updates`)
+    const alone = new Apt(folder, sources, progress, architecture)
+    await alone.update()
+    return { apt: alone, sources }
+  }
 }
 
 async function buildImage(suite: string, options: ImageOptions): Promise<GuestImage> {
   const cache = writableFolder(cacheFolder())
-  const sources = options.mirror ? mirrorSources(options.mirror, suite) : machineSources(suite)
-  const apt = new Apt(join(cache, 'apt', suite), sources, options.progress)
+  const { apt, sources } = await aptFor(suite, options)
+  const kernelName = kernels[options.architecture ?? 'amd64']
   const work = mkdtempSync(join(cache, 'build-'))
   try {
-    await apt.update()
-    const kernelPackage = (await apt.dependencies('linux-image-amd64')).find((name) => name.startsWith('linux-image-'))
-    if (!kernelPackage) throw new CliError(`the suite ${suite} has no linux-image-amd64`, 'try --suite bookworm')
+    const kernelPackage = (await apt.dependencies(kernelName)).find((name) => name.startsWith('linux-image-'))
+    if (!kernelPackage) throw new CliError(`the suite ${suite} has no ${kernelName}`, 'try --suite bookworm')
     const packages = [await apt.download(kernelPackage), await apt.download('busybox-static')] as const
-    const output = await assemble(work, packages, suite, sources, options.progress)
-    return install(output, join(cache, 'images', suite))
+    const output = await assemble(work, packages, suite, sources, options)
+    return install(output, join(cache, 'images', nameOf(suite, options.architecture)))
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
@@ -94,7 +123,7 @@ async function assemble(
   packages: readonly [FetchedPackage, FetchedPackage],
   suite: string,
   sources: readonly Source[],
-  progress: Progress,
+  { progress, architecture = 'amd64' }: ImageOptions,
 ): Promise<string> {
   const [kernelPackage, busyboxPackage] = packages
   progress(`unpacking ${kernelPackage.name}`)
@@ -104,7 +133,7 @@ async function assemble(
   if (!kernelFile) throw new CliError(`${kernelPackage.name} has no boot/vmlinuz`)
   const kernelVersion = kernelFile.slice('vmlinuz-'.length)
   progress('writing the initramfs')
-  const initramfs = buildInitramfs(kernelTree, busyboxTree, kernelVersion)
+  const initramfs = buildInitramfs(kernelTree, busyboxTree, kernelVersion, architecture === 'amd64' ? undefined : [])
 
   const output = join(work, 'image')
   mkdirSync(output)
@@ -132,42 +161,6 @@ function install(output: string, folder: string): GuestImage {
   rmSync(old, { recursive: true, force: true })
   const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest
   return { folder, kernel: join(folder, 'vmlinuz'), initrd: join(folder, 'initramfs.cpio.gz'), manifest }
-}
-
-/** Large parts of Debian's kernel package that no guest here can use; leaving them out saves 300 MB of temporary space. */
-const leftOut = [
-  'drivers/gpu',
-  'drivers/media',
-  'drivers/net/wireless',
-  'drivers/net/ethernet',
-  'drivers/infiniband',
-  'drivers/staging',
-  'drivers/iio',
-  'sound',
-]
-
-/** Unpacks a Debian package's files into `target`. */
-function unpack(file: string, target: string): Promise<string> {
-  mkdirSync(target, { recursive: true })
-  return new Promise((resolve, reject) => {
-    const read = spawn('dpkg-deb', ['--fsys-tarfile', file], { stdio: ['ignore', 'pipe', 'pipe'] })
-    const excluded = leftOut.map((name) => `--exclude=*/kernel/${name}`)
-    const write = spawn('tar', ['-x', '-f', '-', '-C', target, '--no-same-owner', ...excluded], { stdio: ['pipe', 'ignore', 'pipe'] })
-    let errors = ''
-    const fail = (error: Error): void =>
-      reject(new CliError(`cannot unpack ${file}: ${error.message}`, 'dpkg-deb and tar must be installed'))
-    for (const child of [read, write]) {
-      child.on('error', fail)
-      child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString('utf8')))
-    }
-    write.stdin.on('error', () => undefined)
-    read.stdout.pipe(write.stdin)
-    let readCode: number | null = 0
-    read.on('close', (code) => (readCode = code))
-    write.on('close', (code) =>
-      code === 0 && readCode === 0 ? resolve(target) : fail(new Error(errors.trim().split('\n')[0] ?? `exit code ${code}`)),
-    )
-  })
 }
 
 function sha256(bytes: Uint8Array): string {

@@ -16,8 +16,13 @@ export interface Initramfs {
   readonly absentModules: readonly string[]
 }
 
-/** `kernelTree` and `busyboxTree` are unpacked packages; `kernelVersion` is the folder name under lib/modules. */
-export function buildInitramfs(kernelTree: string, busyboxTree: string, kernelVersion: string): Initramfs {
+/** `kernelTree` and `busyboxTree` are unpacked packages; `kernelVersion` is the folder name under lib/modules; `wanted` the modules, of 64-bit kernels only. */
+export function buildInitramfs(
+  kernelTree: string,
+  busyboxTree: string,
+  kernelVersion: string,
+  wanted: readonly string[] = wantedModules,
+): Initramfs {
   const busybox = [join(busyboxTree, 'bin/busybox'), join(busyboxTree, 'usr/bin/busybox')].find((file) => existsSync(file))
   if (!busybox) throw new CliError('the busybox-static package has no bin/busybox')
   const entries: ArchiveEntry[] = [
@@ -28,11 +33,16 @@ export function buildInitramfs(kernelTree: string, busyboxTree: string, kernelVe
     ...['proc', 'sys', 'run', 'mnt', 'root', 'usr/bin', 'usr/sbin'].map((path): ArchiveEntry => ({ path, kind: 'directory', mode: 0o755 })),
     { path: 'tmp', kind: 'directory', mode: 0o1777 },
   ]
-  const tree = addModules(entries, kernelTree, kernelVersion)
+  const tree = addModules(entries, kernelTree, kernelVersion, wanted)
   return { archive: gzipSync(writeCpio(entries), { level: 9 }), modules: tree.modules, absentModules: tree.absent }
 }
 
-function addModules(entries: ArchiveEntry[], kernelTree: string, kernelVersion: string): { modules: string[]; absent: readonly string[] } {
+function addModules(
+  entries: ArchiveEntry[],
+  kernelTree: string,
+  kernelVersion: string,
+  wanted: readonly string[],
+): { modules: string[]; absent: readonly string[] } {
   const folder = [join(kernelTree, 'lib/modules', kernelVersion), join(kernelTree, 'usr/lib/modules', kernelVersion)].find((path) =>
     existsSync(path),
   )
@@ -48,7 +58,7 @@ function addModules(entries: ArchiveEntry[], kernelTree: string, kernelVersion: 
     return information
   }
   const plain = (path: string): string => path.replace(/\.(xz|zst|gz)$/, '')
-  const tree = selectModules(wantedModules, moduleFiles(folder), builtin, read)
+  const tree = selectModules(wanted, moduleFiles(folder), builtin, read)
   const root = `lib/modules/${kernelVersion}`
   for (const path of tree.paths) entries.push({ path: `${root}/${plain(path)}`, kind: 'file', mode: 0o644, data: contents.get(path)! })
   const index = { 'modules.dep': tree.modulesDep.replace(/\.ko\.(xz|zst|gz)\b/g, '.ko'), 'modules.alias': tree.modulesAlias }

@@ -65,11 +65,11 @@ export function debianSources(all: readonly Source[], release: string): Source[]
 }
 
 /** The lines of a private sources.list. Every line names the keyring that must have signed it. */
-export function writeSourcesList(sources: readonly Source[], keyringFile: string): string {
+export function writeSourcesList(sources: readonly Source[], keyringFile: string, architecture = 'amd64'): string {
   return sources
     .map(
       (source) =>
-        `deb [arch=amd64 signed-by=${source.signedBy ?? keyringFile}] ${source.uri} ${source.suite} ${source.components.join(' ')}\n`,
+        `deb [arch=${architecture} signed-by=${source.signedBy ?? keyringFile}] ${source.uri} ${source.suite} ${source.components.join(' ')}\n`,
     )
     .join('')
 }
