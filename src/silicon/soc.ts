@@ -82,7 +82,7 @@ export function createSoc(options: SocOptions): Soc {
     options.translate ?? true,
   )
   kernel.exports.code_cache_reset(count)
-  const processor = new SecureProcessor({ ...board, fabric: memory, cores: count })
+  const processor = new SecureProcessor({ ...board, entropy: board.processorEntropy ?? board.entropy, fabric: memory, cores: count })
   const onWbinvd = (core: number): void => {
     memory.flush()
     processor.noteWbinvd(core)
@@ -95,6 +95,7 @@ export function createSoc(options: SocOptions): Soc {
       cores,
       mailbox: mailbox(processor),
       read: (spa, length) => memory.read(spa, length),
+      readInto: (spa, target) => memory.readInto(spa, target),
       write: (spa, bytes) => memory.write(spa, bytes),
     },
     dma: memory,

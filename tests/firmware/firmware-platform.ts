@@ -61,6 +61,7 @@ export function createPlatform({
     cores: Array.from({ length: cores }, (_, core) => ({ apicId: core, wbinvd: () => wbinvd(core) }) as unknown as HostCore),
     mailbox: secureProcessor.mailbox,
     read: (spa, length) => memory.read(spa, length, 0),
+    readInto: (spa, target) => memory.readInto(spa, target, 0),
     write: (spa, bytes) => memory.write(spa, bytes, 0),
   }
   let nextScratch = dramBytes - SCRATCH_BYTES

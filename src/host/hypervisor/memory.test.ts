@@ -19,6 +19,7 @@ function flatHost(bytes: number): HostPort & { dram: Uint8Array } {
     cores: [],
     mailbox: { writeAddressLow() {}, writeAddressHigh() {}, writeCommand() {}, readResponse: () => 0 },
     read: (spa, length) => dram.slice(spa, spa + length),
+    readInto: (spa, target) => target.set(dram.subarray(spa, spa + target.length)),
     write: (spa, data) => dram.set(data, spa),
   }
 }

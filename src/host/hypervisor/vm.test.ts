@@ -40,6 +40,10 @@ class FakeChip implements HostPort, HostCore {
     return this.dram.slice(spa, spa + length)
   }
 
+  readInto(spa: number, target: Uint8Array): void {
+    target.set(this.read(spa, target.length))
+  }
+
   write(spa: number, bytes: Uint8Array): void {
     if (spa < 0 || spa + bytes.length > this.dram.length) throw new RangeError('outside DRAM')
     this.dram.set(bytes, spa)

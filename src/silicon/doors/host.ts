@@ -65,6 +65,8 @@ export interface HostPort {
   readonly mailbox: MailboxRegisters
   /** Loads of host software with C-bit clear (no key): coherent with the caches, so private guest pages read as ciphertext. Throws RangeError outside DRAM. */
   read(spa: number, length: number): Uint8Array
+  /** The same into memory of the caller's: all of `target`. */
+  readInto(spa: number, target: Uint8Array): void
   /** Stores of host software with C-bit clear. Throws RangeError outside DRAM. */
   write(spa: number, bytes: Uint8Array): void
 }
