@@ -17,5 +17,7 @@ export function createBoard({ fuses, seed, flashFile }: BoardOptions): Board {
   const flash: Flash = flashFile === undefined ? volatileFlash() : fileFlash(flashFile)
   const clock: Clock = seed === undefined ? realClock() : new VirtualClock()
   const entropy: Entropy = seed === undefined ? realEntropy() : seededEntropy(seed)
-  return { clock, entropy, fuses, flash }
+  // What the secure processor draws for its own purposes does not change what guests get.
+  const processorEntropy: Entropy = seed === undefined ? entropy : seededEntropy(seed, 'secure processor')
+  return { clock, entropy, processorEntropy, fuses, flash }
 }

@@ -1,5 +1,5 @@
 export { type BoardOptions, createBoard } from './board.js'
 export { INSTRUCTIONS_PER_MS_DEFAULT, realClock, SEEDED_START_MS, VirtualClock } from './clock.js'
 export { Dram } from './dram.js'
-export { realEntropy, seededEntropy } from './entropy.js'
+export { realEntropy, type SeededEntropy, seededEntropy } from './entropy.js'
 export { fileFlash, FLASH_BYTES, volatileFlash } from './flash.js'

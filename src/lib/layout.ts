@@ -57,12 +57,18 @@ export function layout<const F extends Fields>(name: string, total: number, fiel
     fields,
     view,
     decode(source, at = 0) {
-      const copied = view(source.slice(at, at + total))
-      return Object.fromEntries(entries.map(([key]) => [key, copied[key as keyof F]])) as Values<F>
+      if (at < 0 || at + total > source.length) throw new RangeError(`${name} of ${total} bytes does not fit at ${at} in ${source.length}`)
+      const copied = source.slice(at, at + total)
+      const values: Record<string, number | Word64 | Uint8Array> = {}
+      for (const [key, field] of entries) values[key] = readField(copied, field)
+      return values as Values<F>
     },
     encode(values) {
       const target = new Uint8Array(total)
-      Object.assign(view(target), values)
+      for (const key of Object.keys(values)) {
+        const field = fields[key]
+        if (field) writeField(target, key, field, values[key] as number | Word64 | Uint8Array)
+      }
       return target
     },
     reservedViolation(source) {

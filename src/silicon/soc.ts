@@ -82,7 +82,7 @@ export function createSoc(options: SocOptions): Soc {
     options.translate ?? true,
   )
   kernel.exports.code_cache_reset(count)
-  const processor = new SecureProcessor({ ...board, fabric: memory, cores: count })
+  const processor = new SecureProcessor({ ...board, entropy: board.processorEntropy ?? board.entropy, fabric: memory, cores: count })
   const onWbinvd = (core: number): void => {
     memory.flush()
     processor.noteWbinvd(core)

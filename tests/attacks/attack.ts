@@ -45,5 +45,5 @@ export interface Attack {
   /** Why real hardware behaves so, and where that is said. */
   readonly why: string
   /** Carries it out and judges by what it sees. Asserts on the way what must hold in either case. */
-  attempt(stage: Stage): Verdict
+  attempt(stage: Stage): Verdict | Promise<Verdict>
 }

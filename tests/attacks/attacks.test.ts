@@ -13,8 +13,8 @@ for (const attack of catalogue) {
   for (const mode of modes) {
     const outcome = attack.outcome[mode]
     if (!outcome) continue
-    test(`${attack.name}, ${mode}: ${outcome.verdict}`, () => {
-      for (const seed of SEEDS) assert.equal(attack.attempt(new Stage(mode, seed)), outcome.verdict)
+    test(`${attack.name}, ${mode}: ${outcome.verdict}`, async () => {
+      for (const seed of SEEDS) assert.equal(await attack.attempt(new Stage(mode, seed)), outcome.verdict)
     })
   }
 }

@@ -16,6 +16,7 @@ import { mapOther, readDead, remapWithin } from './attempts/remap.js'
 import { replayByStores, replayOnBoard } from './attempts/replay.js'
 import { debugAllowed, debugForbidden, updateAfterLaunch } from './attempts/secure-processor.js'
 import { sendAllowed, sendForbidden, sendForged } from './attempts/send.js'
+import { alterSnapshot, cloneSnapshot, exchangePages, readSnapshotFile, restoreElsewhere, rollBackSnapshot } from './attempts/snapshot.js'
 import { shareKeyAllowed, shareKeyForbidden } from './attempts/share-key.js'
 import { dictionary, equalCiphertext, singleStep, watchPages } from './attempts/side-channels.js'
 import { swapPages } from './attempts/swap-pages.js'
@@ -47,6 +48,12 @@ export const catalogue: readonly Attack[] = [
   sendForbidden,
   sendForged,
   sendAllowed,
+  readSnapshotFile,
+  alterSnapshot,
+  exchangePages,
+  restoreElsewhere,
+  cloneSnapshot,
+  rollBackSnapshot,
   updateAfterLaunch,
   firmwareWrites,
   launchOther,

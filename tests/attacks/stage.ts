@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import type { Dram } from '../../src/board/index.js'
 import { handleExit } from '../../src/host/hypervisor/exits.js'
 import type { GuestImage } from '../../src/host/hypervisor/index.js'
-import { createVm, HostMachine, nodeHostLoop, type Vm } from '../../src/host/hypervisor/index.js'
+import { createVm, HostMachine, nodeHostLoop, type Vm, type VmOptions } from '../../src/host/hypervisor/index.js'
 import { RAX } from '../../src/host/hypervisor/guest-registers.js'
 import type { Vcpu, VcpuEnd } from '../../src/host/hypervisor/vcpu.js'
 import { concatBytes, u32le } from '../../src/lib/bytes.js'
@@ -133,17 +133,19 @@ export class Stage {
 
   /** A VM for `image`, not launched. Without a policy of its own it forbids debugging and key sharing. */
   prepare(image: GuestImage, { policy = SevPolicy.NODBG | SevPolicy.NOKS }: GuestOptions = {}): Guest {
-    const vm = createVm(this.machine, {
+    return new Guest(createVm(this.machine, { ...this.vmOptions(), policy, image }))
+  }
+
+  /** How its VMs are built, whatever runs in them. */
+  vmOptions(): VmOptions {
+    return {
       memoryBytes: VM_BYTES,
       sev: this.mode,
-      policy,
-      image,
       time: 'virtual',
       clock: this.#clock,
       loop: nodeHostLoop,
       onSerialOutput: () => undefined,
-    })
-    return new Guest(vm)
+    }
   }
 
   /** A VM with `image`, launched as the owner wants it. */

@@ -3,9 +3,10 @@
 import { createBoard, Dram, realEntropy, seededEntropy, VirtualClock } from '../../board/index.js'
 import type { GuestImage } from '../../guest/index.js'
 import { createVm, ExitTimes, GuestSampler, HostMachine, nodeHostLoop } from '../../host/hypervisor/index.js'
-import type { ExitReport, SampledProfile, Vm } from '../../host/hypervisor/index.js'
+import type { ExitReport, SampledProfile, Vm, VmOptions } from '../../host/hypervisor/index.js'
 import { type OwnerSession, type Packet, SevError } from '../../host/sev-driver/index.js'
-import { createSoc } from '../../silicon/soc.js'
+import type { Board } from '../../silicon/doors/board.js'
+import { createSoc, type SocCounters } from '../../silicon/soc.js'
 import { SevPolicy } from '../../spec/sev/policy.js'
 import { fuseChip } from '../../vendor/index.js'
 import { explained } from './boot-image.js'
@@ -14,30 +15,35 @@ import { chipKernels } from './chip-kernels.js'
 import type { LaunchReport } from './control/protocol.js'
 import { CliError } from './errors.js'
 import type { MachineStatistics } from './observation/statistics.js'
+import { SnapshotTaker, type SnapshotRequest, type SnapshotResult } from './snapshot/take.js'
 
 export type SevMode = 'none' | 'sev'
 
-export interface MachineOptions {
+/** The machine around the guest. */
+export interface ChipOptions {
+  readonly seed: number | undefined
+  /** False: interpret all guest code. Default: compile what is hot. */
+  readonly translate?: boolean
+  /** A chip that exists already; by default each machine has a new one. */
+  readonly chip?: ChipFiles | undefined
+  /** Time the exits; sample where the guest is, every so many instructions. */
+  readonly observe?: { readonly times: boolean; readonly profilePeriod: number | undefined } | undefined
+  /** A byte that the guest sends over its serial port. */
+  readonly onConsole: (byte: number) => void
+}
+
+export interface MachineOptions extends ChipOptions {
   readonly sev: SevMode
   readonly memoryBytes: number
   readonly image: GuestImage
   /** For messages. */
   readonly imageName: string
-  readonly seed: number | undefined
-  /** False: interpret all guest code. Default: compile what is hot. */
-  readonly translate?: boolean
   /** Whether the guest's policy lets the host ask the secure processor for plaintext. */
   readonly debugAllowed: boolean
   /** QEMU's pc-testdev, for bare-metal test kernels. */
   readonly testDevice?: boolean | undefined
-  /** A chip that exists already; by default each machine has a new one. */
-  readonly chip?: ChipFiles | undefined
   /** The guest belongs to somebody else: it is launched with his session, and waits after the measurement until `admit`. */
   readonly owner?: { readonly session: OwnerSession; readonly policy: number } | undefined
-  /** Time the exits; sample where the guest is, every so many instructions. */
-  readonly observe?: { readonly times: boolean; readonly profilePeriod: number | undefined } | undefined
-  /** A byte that the guest sends over its serial port. */
-  readonly onConsole: (byte: number) => void
 }
 
 export interface Machine {
@@ -70,6 +76,10 @@ export interface Machine {
   syscallEntry(): bigint
   /** Stops the guest and its clock, looks, and lets it go on. */
   frozen<T>(look: () => T): Promise<T>
+  /** Writes the guest, which stands still meanwhile, to `file`. Throws CliError where that cannot be; then it goes on as before. */
+  snapshot(file: string, request: SnapshotRequest): Promise<SnapshotResult>
+  /** Resolves when no snapshot is being written. */
+  settled(): Promise<void>
   /** What the memory bus carries. Throws RangeError outside DRAM. */
   readDram(spa: number, length: number): Uint8Array
   /** The guest's plaintext by the secure processor's DBG_DECRYPT, or why there is none. */
@@ -83,8 +93,23 @@ const instructionsPerVirtualMs = 1_000_000
 
 const stopwatch = (): number => performance.now()
 
-export function createMachine(options: MachineOptions): Machine {
-  const { seed, sev, memoryBytes, image } = options
+/** The parties but the guest: vendor, board, chip and host. */
+export interface Chip {
+  readonly host: HostMachine
+  readonly board: Board
+  readonly dram: Dram
+  readonly options: ChipOptions
+  readonly observers: Observers
+  counters(): SocCounters
+}
+
+interface Observers {
+  readonly times?: ExitTimes
+  readonly sampler?: GuestSampler
+}
+
+export function createChip(options: ChipOptions, memoryBytes: number): Chip {
+  const { seed } = options
   const fuses = options.chip?.fuses ?? fuseChip(seed === undefined ? realEntropy() : seededEntropy(seed, 'vendor'))
   const board = createBoard({ fuses, seed, flashFile: options.chip?.flashFile })
   const soc = createSoc({
@@ -100,29 +125,49 @@ export function createMachine(options: MachineOptions): Machine {
   if (board.clock instanceof VirtualClock) {
     board.clock.follow(() => soc.host.cores.reduce((sum, core) => sum + core.instructionsRetired, 0), instructionsPerVirtualMs)
   }
-  const observers = observersFor(options)
+  return { host, board, dram, options, observers: observersFor(options), counters: () => soc.counters() }
+}
+
+/** What a VM on this chip has, whatever guest it runs. */
+export function vmOptionsOf(chip: Chip): Pick<VmOptions, 'time' | 'clock' | 'loop' | 'onSerialOutput' | 'virtio' | 'observers'> {
+  const { board, options, observers } = chip
+  return {
+    time: options.seed === undefined ? 'real' : 'virtual',
+    clock: board.clock,
+    loop: nodeHostLoop,
+    onSerialOutput: options.onConsole,
+    virtio: { entropy: board.entropy },
+    observers,
+  }
+}
+
+export function createMachine(options: MachineOptions): Machine {
+  const { sev, memoryBytes, image } = options
+  const chip = createChip(options, memoryBytes)
   const vm = explained(options.imageName, () => {
-    const created = createVm(host, {
+    const created = createVm(chip.host, {
+      ...vmOptionsOf(chip),
       memoryBytes,
       sev,
       policy: options.owner?.policy ?? (options.debugAllowed ? 0 : SevPolicy.NODBG),
       ...(options.owner && { ownerSession: options.owner.session, awaitsOwner: true }),
       image,
-      time: seed === undefined ? 'real' : 'virtual',
-      clock: board.clock,
-      loop: nodeHostLoop,
-      onSerialOutput: options.onConsole,
-      virtio: { entropy: board.entropy },
       testDevice: options.testDevice ?? false,
-      observers,
     })
     launch(created)
     return created
   })
+  return machineOf(chip, vm, image.description)
+}
+
+/** The machine's face for the rest of the program. */
+export function machineOf(chip: Chip, vm: Vm, description: string): Machine {
+  const { host, dram, options, observers } = chip
+  const taker = new SnapshotTaker(chip, vm, description)
   return {
-    description: image.description,
-    sev,
-    memoryBytes,
+    description,
+    sev: vm.encrypted ? 'sev' : 'none',
+    memoryBytes: vm.memory.bytes,
     dramBytes: dram.size,
     ramBase: vm.memory.base,
     run: () => vm.run(),
@@ -130,24 +175,26 @@ export function createMachine(options: MachineOptions): Machine {
     launchReport: () => launchReport(host, vm),
     admit: (packet) => admit(vm, packet),
     stop: () => vm.stop('stopped from outside'),
-    input: (bytes) => input(vm, bytes, seed !== undefined),
+    input: (bytes) => input(vm, bytes, options.seed !== undefined),
     inputEnded: () => vm.serialInputEnded(),
     instructions: () => vm.statistics().instructions,
     statistics: () => ({
       vm: vm.statistics(),
-      chip: soc.counters(),
+      chip: chip.counters(),
       times: options.observe?.times ? observers.times?.totals() : undefined,
     }),
     profile: () => observers.sampler?.profile(),
     syscallEntry: () => vm.syscallEntry(),
     frozen: (look) => frozen(vm, look),
+    snapshot: (file, request) => taker.take(file, request),
+    settled: () => taker.settled,
     readDram: (spa, length) => dram.dump(spa, length),
     readGuest: (gpa, length) => readGuest(vm, gpa, length),
   }
 }
 
 /** Samples weigh the time they stand for, but a seeded run's profile repeats with it and counts instructions. */
-function observersFor({ observe, seed }: MachineOptions): { readonly times?: ExitTimes; readonly sampler?: GuestSampler } {
+function observersFor({ observe, seed }: ChipOptions): Observers {
   if (!observe) return {}
   const weighed = observe.profilePeriod !== undefined && seed === undefined
   const times = observe.times || weighed ? new ExitTimes(stopwatch) : undefined

@@ -9,8 +9,10 @@ import { addDisasm } from './commands/disasm.js'
 import { addDram } from './commands/dram.js'
 import { addImage } from './commands/image.js'
 import { addOwner } from './commands/owner.js'
+import { addRestore } from './commands/restore.js'
 import { addRun } from './commands/run.js'
 import { addSecret } from './commands/secret.js'
+import { addSnapshot } from './commands/snapshot.js'
 import { prepareEngine } from './engine.js'
 import { exitCodeHelp, exitCodes } from './ending.js'
 import { CliError } from './errors.js'
@@ -30,7 +32,7 @@ async function main(): Promise<void> {
     .addHelpText('after', `\n${exitCodeHelp}\n`)
     .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 120, 140) })
     .exitOverride()
-  for (const add of [addRun, addImage, addDram, addChip, addOwner, addSecret, addDisasm, addDemo]) add(program)
+  for (const add of [addRun, addImage, addDram, addChip, addOwner, addSecret, addSnapshot, addRestore, addDisasm, addDemo]) add(program)
   for (const command of program.commands) command.exitOverride().showHelpAfterError(`('cbit ${command.name()} --help' shows what there is)`)
   await program.parseAsync()
 }

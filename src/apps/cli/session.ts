@@ -1,15 +1,19 @@
 // One run of a machine with a console: from power-on to its ending.
 
 import { createHash } from 'node:crypto'
-import type { ExitReport } from '../../host/hypervisor/index.js'
+import { nodeHostLoop, type ExitReport } from '../../host/hypervisor/index.js'
 import { ConsoleWatch } from './console-watch.js'
 import { serveControl, type ControlServer } from './control/server.js'
 import type { Ending } from './ending.js'
 import { CliError } from './errors.js'
-import { createMachine, type Machine, type MachineOptions } from './machine.js'
+import type { Machine, MachineOptions } from './machine.js'
 import type { Console } from './terminal/console.js'
 
-export interface SessionOptions extends Omit<MachineOptions, 'onConsole'> {
+/** Puts the machine together, once there is somebody to take what it prints. */
+export type MakeMachine = (onConsole: MachineOptions['onConsole']) => Machine
+
+export interface SessionOptions {
+  readonly make: MakeMachine
   readonly console: Console
   /** Name of the VM for `cbit dram`. */
   readonly name: string | undefined
@@ -33,16 +37,13 @@ export interface SessionResult {
 }
 
 export async function runSession(options: SessionOptions): Promise<SessionResult> {
-  const { console, script, onMeasured, name: wantedName, ...machineOptions } = options
+  const { make, console, script, onMeasured, name: wantedName } = options
   const watch = new ConsoleWatch()
-  const machine = createMachine({
-    ...machineOptions,
-    onConsole(byte) {
-      console.write(byte)
-      watch.feed(byte)
-      // The kernel has said that nothing follows: with panic=0 it would spin for ever.
-      if (watch.panicFinished) machine.stop()
-    },
+  const machine = make((byte) => {
+    console.write(byte)
+    watch.feed(byte)
+    // The kernel has said that nothing follows: with panic=0 it would spin for ever.
+    if (watch.panicFinished) machine.stop()
   })
   const name = wantedName ?? `vm${process.pid}`
   const control = await openControl(machine, name, console)
@@ -66,6 +67,9 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
     await scripted
     return { ending: endingOf(report, watch), report, elapsedMs: performance.now() - started, machine }
   } finally {
+    // A snapshot that has just ended the guest is still to be told of.
+    await machine.settled()
+    await nodeHostLoop.breathe()
     console.detach()
     for (const signal of signals) process.off(signal, stop)
     control?.close()

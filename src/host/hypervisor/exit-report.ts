@@ -54,3 +54,12 @@ export function formatRegisters(report: RegisterReport): string {
   for (let i = 0; i < cells.length; i += 4) lines.push(cells.slice(i, i + 4).join('  '))
   return lines.join('\n')
 }
+
+/** Exits so far, by their code. */
+export function exitCountsOf(vcpu: Vcpu): ReadonlyMap<number, number> {
+  const exits = new Map<number, number>()
+  vcpu.exitCounts.forEach((count, code) => {
+    if (count > 0) exits.set(code, count)
+  })
+  return exits
+}

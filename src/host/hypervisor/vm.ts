@@ -3,7 +3,7 @@ import type { Pc } from '../bus/index.js'
 import type { Packet } from '../sev-driver/index.js'
 import type { EntryState, LaunchRegion } from './boot-image.js'
 import { writeControls, writeEntryState } from './entry-state.js'
-import { registerReport, syscallEntry, type ExitReason, type ExitReport, type RegisterReport } from './exit-report.js'
+import { exitCountsOf, registerReport, syscallEntry, type ExitReason, type ExitReport, type RegisterReport } from './exit-report.js'
 import { handleExit } from './exits.js'
 import { GuestClock } from './guest-clock.js'
 import { VIDEO_HOLE_BASE, VIDEO_HOLE_END, VmMemory } from './guest-memory-access.js'
@@ -187,9 +187,8 @@ export class Vm {
 
   #layOut(entry: EntryState): void {
     const { machine, memory, vcpu, options } = this
-    const sev = this.encrypted
     writeRegions(memory, this.launchRegions)
-    if (sev) {
+    if (this.encrypted) {
       const { handle, measurement } = launchMeasured(
         machine.driver,
         memory,
@@ -203,7 +202,7 @@ export class Vm {
     }
     machine.acquire(vcpu)
     this.#writeControls()
-    writeEntryState(vcpu.vmcb, vcpu.registers, entry, sev ? machine.cBit : undefined)
+    writeEntryState(vcpu.vmcb, vcpu.registers, entry, this.encrypted ? machine.cBit : undefined)
     vcpu.loadSegments()
   }
 
@@ -319,7 +318,7 @@ export class Vm {
     const { machine, options } = this
     machine.disown(this.vcpu)
     if (this.#handle !== undefined) machine.driver.retire(this.#handle)
-    machine.releaseAsid(this.asid, options.sev === 'sev')
+    machine.releaseAsid(this.asid, this.encrypted)
     this.nestedTables.release()
     machine.freeGuestFrames(this.memory.base, options.memoryBytes)
     machine.memory.free(this.#frames.vmcb, PAGE_BYTES)
@@ -476,11 +475,7 @@ export class Vm {
   }
 
   statistics(): VmStatistics {
-    const exits = new Map<number, number>()
-    this.vcpu.exitCounts.forEach((count, code) => {
-      if (count > 0) exits.set(code, count)
-    })
-    return { instructions: this.vcpu.instructions, guestTimeNs: this.clock.nowNs(), exits }
+    return { instructions: this.vcpu.instructions, guestTimeNs: this.clock.nowNs(), exits: exitCountsOf(this.vcpu) }
   }
 
   report(): ExitReport {

@@ -45,13 +45,32 @@ export class SevCalls {
       at += Math.ceil(length / ALIGNMENT) * ALIGNMENT
       if (at > this.exchangeSpa! + EXCHANGE_BYTES) throw new RangeError('a command needs more memory than the driver has for it')
       if (typeof area !== 'number' && length > 0) this.host.write(spa, area)
-      return { paddr: word64(spa), length, read: () => this.host.read(spa, length) }
+      return new Area(this.host, spa, length)
     })
   }
 }
 
-export interface Area {
-  readonly paddr: Word64
+export class Area {
+  readonly spa: number
   readonly length: number
-  read(): Uint8Array
+  private readonly host: HostPort
+
+  constructor(host: HostPort, spa: number, length: number) {
+    this.host = host
+    this.spa = spa
+    this.length = length
+  }
+
+  get paddr(): Word64 {
+    return word64(this.spa)
+  }
+
+  read(): Uint8Array {
+    return this.host.read(this.spa, this.length)
+  }
+
+  /** This area and `next`, which lies behind it, with what is between them. */
+  readWith(next: Area): Uint8Array {
+    return this.host.read(this.spa, next.spa + next.length - this.spa)
+  }
 }

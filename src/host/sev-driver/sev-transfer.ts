@@ -112,7 +112,8 @@ export class SevTransfer {
       transPaddr: data!.paddr,
       transLength: length,
     })
-    return { header: header!.read(), data: data!.read() }
+    const packet = header!.readWith(data!)
+    return { header: packet.subarray(0, PacketHeader.bytes), data: packet.subarray(packet.length - length) }
   }
 
   private take(

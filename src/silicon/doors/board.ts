@@ -45,6 +45,8 @@ export interface Fuses {
 export interface Board {
   readonly clock: Clock
   readonly entropy: Entropy
+  /** The secure processor's own source; without it `entropy` serves it too. */
+  readonly processorEntropy?: Entropy
   readonly fuses: Fuses
   readonly flash: Flash
 }

@@ -99,11 +99,16 @@ export class MemoryController implements Fabric, DmaPort {
   }
 
   write(spa: number, bytes: Uint8Array, key: FabricKey = 0): void {
-    this.check(spa, bytes.length, key)
-    if (bytes.length === 0) return
-    this.eachFrame(spa, bytes.length, key, 1, (at, done, n) => this.bytes.set(bytes.subarray(done, done + n), at))
+    const { length } = bytes
+    this.check(spa, length, key)
+    if (length === 0) return
+    for (let done = 0; done < length;) {
+      const n = Math.min(FRAME_BYTES - ((spa + done) % FRAME_BYTES), length - done)
+      this.bytes.set(n === length ? bytes : bytes.subarray(done, done + n), this.addressOf(spa + done, key, 1))
+      done += n
+    }
     const first = Math.floor(spa / FRAME_BYTES)
-    this.kernel.changed_range(first, Math.floor((spa + bytes.length - 1) / FRAME_BYTES) - first + 1)
+    this.kernel.changed_range(first, Math.floor((spa + length - 1) / FRAME_BYTES) - first + 1)
   }
 
   installKey(asid: number, key: Uint8Array): void {
@@ -133,23 +138,10 @@ export class MemoryController implements Fabric, DmaPort {
     assert(Number.isInteger(key) && key >= 0 && key < KEY_SLOTS, `key ${key} exists`)
   }
 
-  /** Calls `visit(linear address, bytes before, bytes)` for each frame's share of [spa, spa + length). */
-  private eachFrame(
-    spa: number,
-    length: number,
-    key: FabricKey,
-    write: 0 | 1,
-    visit: (at: number, done: number, bytes: number) => void,
-  ): void {
-    for (let done = 0; done < length;) {
-      const address = spa + done
-      const frame = Math.floor(address / FRAME_BYTES)
-      const offset = address % FRAME_BYTES
-      const n = Math.min(FRAME_BYTES - offset, length - done)
-      assert(frame < this.dramFrames, 'the range has been checked')
-      const host = this.kernel.frame(frame, key, write) >>> 0
-      visit(host + offset, done, n)
-      done += n
-    }
+  /** Where the byte at `spa` stands in linear memory under `key`: good until the next call, for the rest of its frame. */
+  private addressOf(spa: number, key: FabricKey, write: 0 | 1): number {
+    const frame = Math.floor(spa / FRAME_BYTES)
+    assert(frame < this.dramFrames, 'the range has been checked')
+    return (this.kernel.frame(frame, key, write) >>> 0) + (spa % FRAME_BYTES)
   }
 }

@@ -14,8 +14,8 @@ function mac(
   data: Uint8Array,
   bound: Uint8Array,
 ): Uint8Array {
-  const lengths = concatBytes(u32le(guestLength), u32le(data.length))
-  return hmacSha256(tik, concatBytes(Uint8Array.of(purpose), u32le(flags), iv, lengths, data, bound))
+  const head = concatBytes(Uint8Array.of(purpose), u32le(flags), iv, u32le(guestLength), u32le(data.length))
+  return hmacSha256(tik, head, data, bound)
 }
 
 const nothing = new Uint8Array(0)
@@ -31,7 +31,7 @@ export function openPacket(
 ): Uint8Array | undefined {
   const { flags, iv, mac: claimed } = PacketHeader.decode(header)
   if (!timingSafeEqual(mac(tik, purpose, flags, iv, guestLength, data, bound), claimed)) return undefined
-  return Uint8Array.from(aes128Ctr(tek, iv, data))
+  return aes128Ctr(tek, iv, data)
 }
 
 /** `iv` must be new for every packet under one key. */
@@ -41,6 +41,6 @@ export function sealPacket(
   iv: Uint8Array,
   plaintext: Uint8Array,
 ): { header: Uint8Array; data: Uint8Array } {
-  const data = Uint8Array.from(aes128Ctr(tek, iv, plaintext))
+  const data = aes128Ctr(tek, iv, plaintext)
   return { header: PacketHeader.encode({ flags: 0, iv, mac: mac(tik, purpose, 0, iv, plaintext.length, data, nothing) }), data }
 }

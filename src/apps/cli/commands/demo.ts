@@ -11,6 +11,7 @@ import type { Machine } from '../machine.js'
 import { countLooks, mapMemory, PAGE_BYTES, type MemoryMap } from '../memory/classify.js'
 import { hexDump } from '../memory/hex.js'
 import { memoryPng, memoryText, pictureLegend } from '../memory/picture.js'
+import { createMachine } from '../machine.js'
 import { runSession, type Session } from '../session.js'
 import { Console } from '../terminal/console.js'
 import { ProgressLine } from '../terminal/progress.js'
@@ -52,11 +53,7 @@ async function demo(flags: DemoFlags): Promise<void> {
       : `cbit: ${files.imageName} boots on an emulated EPYC, without encryption.`,
   )
   const { ending } = await runSession({
-    ...files,
-    sev,
-    memoryBytes,
-    seed: undefined,
-    debugAllowed: true,
+    make: (onConsole) => createMachine({ ...files, sev, memoryBytes, seed: undefined, debugAllowed: true, onConsole }),
     name: undefined,
     console,
     script: (session) => tour(session, console, tell, flags.picture!),

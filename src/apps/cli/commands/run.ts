@@ -6,7 +6,7 @@ import { openChip } from '../chip-folder.js'
 import { describeEnding, exitCodeOf, exitCodes } from '../ending.js'
 import { CliError } from '../errors.js'
 import { formatRegisters } from '../../../host/hypervisor/index.js'
-import type { MachineOptions, SevMode } from '../machine.js'
+import { createMachine, type MachineOptions, type SevMode } from '../machine.js'
 import { profilePeriodDefault, writeProfile } from '../observation/guest-profile.js'
 import { statisticsContent, statisticsLines } from '../observation/statistics.js'
 import { formatBytes, parseBytes, parseCount } from '../quantities.js'
@@ -92,9 +92,7 @@ async function run(flags: RunFlags): Promise<void> {
   const sev = sevMode(flags.sev)
   const memoryBytes = memorySize(flags.memory)
   const seed = flags.seed === undefined ? undefined : parseCount(flags.seed, '--seed', 0xffffffff)
-  if (flags.name !== undefined && !/^[\w.-]{1,32}$/.test(flags.name)) {
-    throw new CliError(`'${flags.name}' cannot be the name of a VM`, 'use up to 32 letters, digits, dots and dashes', exitCodes.usage)
-  }
+  checkName(flags.name)
   const chip = flags.chip === undefined ? undefined : openChip(flags.chip)
   const owner = flags.ownerSession === undefined ? undefined : ownerSession(flags.ownerSession, sev, flags)
   const progress = new ProgressLine()
@@ -105,17 +103,21 @@ async function run(flags: RunFlags): Promise<void> {
   if (seed !== undefined && !console.interactive) await console.readAll()
   if (console.interactive) console.note(`cbit: ${console.greeting()}`)
   const result = await runSession({
-    ...bootable,
-    sev,
-    memoryBytes,
-    seed,
-    translate: !flags.interpret,
-    debugAllowed: flags.allowDebug ?? false,
+    make: (onConsole) =>
+      createMachine({
+        ...bootable,
+        sev,
+        memoryBytes,
+        seed,
+        translate: !flags.interpret,
+        debugAllowed: flags.allowDebug ?? false,
+        testDevice: flags.testDevice,
+        chip,
+        owner,
+        observe: { times: flags.stats ?? false, profilePeriod: profilePeriod(flags) },
+        onConsole,
+      }),
     name: flags.name,
-    testDevice: flags.testDevice,
-    chip,
-    owner,
-    observe: { times: flags.stats ?? false, profilePeriod: profilePeriod(flags) },
     onMeasured: (session) => announceMeasurement(session, flags.ownerSession!, console),
     console,
   })
@@ -133,6 +135,11 @@ function profilePeriod({ profile, profilePeriod: text }: RunFlags): number | und
   if (period < 1000)
     throw new CliError('a sample every few instructions would sample the sampling', 'give --profile-period 1000 or more', exitCodes.usage)
   return period
+}
+
+export function checkName(name: string | undefined): void {
+  if (name === undefined || /^[\w.-]{1,32}$/.test(name)) return
+  throw new CliError(`'${name}' cannot be the name of a VM`, 'use up to 32 letters, digits, dots and dashes', exitCodes.usage)
 }
 
 /** The host's part of a session: it never looks at the owner's keys. */
@@ -168,7 +175,7 @@ export function memorySize(text: string): number {
 }
 
 /** Says how the machine ended and sets the exit code. */
-function finish(result: SessionResult, flags: RunFlags): void {
+export function finish(result: SessionResult, flags: { readonly stats?: boolean; readonly report?: string }): void {
   const { ending, report } = result
   if (ending.kind !== 'power-off' && ending.kind !== 'debug-exit') process.stderr.write(`\ncbit: ${describeEnding(ending)}\n`)
   if ((ending.kind === 'triple-fault' || ending.kind === 'halted' || ending.kind === 'failed') && report.registers) {

@@ -14,7 +14,7 @@ export interface Answered {
 export class ControlClient {
   // state
   private received = Buffer.alloc(0)
-  private waiting: { resolve(answer: Answered): void; reject(error: Error): void } | undefined
+  private waiting: { resolve(answer: Answered): void; reject(error: Error): void; progress(done: number): void } | undefined
 
   private constructor(private readonly socket: Socket) {
     socket.on('data', (chunk) => {
@@ -40,12 +40,12 @@ export class ControlClient {
   }
 
   /** Sends a request; a reply that carries an error is thrown. */
-  async ask(request: ControlRequest): Promise<Answered> {
+  async ask(request: ControlRequest, progress: (done: number) => void = () => undefined): Promise<Answered> {
     const answer = await new Promise<Answered>((resolve, reject) => {
-      this.waiting = { resolve, reject }
+      this.waiting = { resolve, reject, progress }
       this.socket.write(JSON.stringify(request) + '\n')
     })
-    if (answer.reply.error !== undefined) throw new CliError(answer.reply.error)
+    if (answer.reply.error !== undefined) throw new CliError(answer.reply.error, answer.reply.advice)
     return answer
   }
 
@@ -64,6 +64,10 @@ export class ControlClient {
     if (this.received.length < end + 1 + reply.length) return
     const payload = this.received.subarray(end + 1, end + 1 + reply.length)
     this.received = this.received.subarray(end + 1 + reply.length)
+    if (reply.progress !== undefined) {
+      this.waiting.progress(reply.progress)
+      return this.offer()
+    }
     const { resolve } = this.waiting
     this.waiting = undefined
     resolve({ reply, payload })

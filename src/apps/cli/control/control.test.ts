@@ -39,6 +39,8 @@ function memoryOnly(): Machine & { stopped: boolean } {
     profile: () => undefined,
     syscallEntry: () => 0n,
     frozen: (look) => Promise.resolve(look()),
+    snapshot: () => Promise.reject(new Error('not in this test')),
+    settled: () => Promise.resolve(),
     instructions: () => 7,
     readDram(spa, length) {
       if (spa + length > dram.length) throw new RangeError('no DRAM there')

@@ -1,4 +1,7 @@
-// What `cbit dram` and `cbit secret` ask a running VM over its control socket: one JSON line, answered by one JSON line and `length` bytes.
+// What `cbit dram`, `cbit secret` and `cbit snapshot` ask a running VM over its control socket: one JSON line, answered by one JSON line and `length` bytes.
+
+import { isAbsolute } from 'node:path'
+import type { SnapshotResult } from '../snapshot/take.js'
 
 export type ControlRequest =
   | { readonly op: 'status' }
@@ -9,6 +12,12 @@ export type ControlRequest =
   | { readonly op: 'launch-report' }
   /** Lets a measured guest run; with the owner's packet (base64) in its memory first. */
   | { readonly op: 'admit'; readonly header?: string; readonly data?: string }
+  /** Answered by lines with `progress` until the one with `snapshot` or `error`; closing the connection gives it up. */
+  | { readonly op: 'snapshot'; readonly file: string; readonly stop: boolean; readonly receiver?: ReceiverCertificates }
+
+export const receiverNames = ['pdh', 'pek', 'oca', 'cek', 'ask', 'ark'] as const
+/** Base64. */
+export type ReceiverCertificates = Readonly<Record<(typeof receiverNames)[number], string>>
 
 /** `bus`: system physical memory as DRAM holds it. `guest`: guest physical memory, decrypted by the secure processor where the policy allows. */
 export type MemoryView = 'bus' | 'guest'
@@ -36,10 +45,14 @@ export interface LaunchReport {
 
 export interface ControlReply {
   readonly error?: string
+  readonly advice?: string
   readonly status?: VmStatus
   readonly launch?: LaunchReport
   readonly address?: number
   readonly addresses?: readonly number[]
+  readonly snapshot?: SnapshotResult
+  /** 0 to 1; the answer follows. */
+  readonly progress?: number
   /** Bytes that follow the line. */
   readonly length: number
 }
@@ -87,7 +100,23 @@ export function parseRequest(line: string): ControlRequest | undefined {
       const { hex } = request
       return typeof hex === 'string' && /^([0-9a-f]{2})+$/.test(hex) && hex.length <= 2 * findBytesMax ? { op: 'find', hex } : undefined
     }
+    case 'snapshot':
+      return parseSnapshot(request)
     default:
       return undefined
+  }
+}
+
+function parseSnapshot({ file, stop, receiver }: Record<string, unknown>): ControlRequest | undefined {
+  if (typeof file !== 'string' || !isAbsolute(file) || file.includes('\0') || typeof stop !== 'boolean') return undefined
+  if (receiver === undefined) return { op: 'snapshot', file, stop }
+  if (typeof receiver !== 'object' || receiver === null) return undefined
+  const given = receiver as Record<string, unknown>
+  if (!receiverNames.every((name) => isBase64(given[name]))) return undefined
+  return {
+    op: 'snapshot',
+    file,
+    stop,
+    receiver: Object.fromEntries(receiverNames.map((name) => [name, given[name]])) as ReceiverCertificates,
   }
 }

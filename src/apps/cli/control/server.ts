@@ -1,4 +1,4 @@
-// Answers `cbit dram` for one running VM. It has the host's and the board's powers over the machine, not the chip's.
+// Answers `cbit dram`, `cbit secret` and `cbit snapshot` for one running VM. It has the host's and the board's powers over the machine, not the chip's.
 
 import { rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
@@ -7,7 +7,16 @@ import { exitCodes } from '../ending.js'
 import { CliError } from '../errors.js'
 import { mapMemory } from '../memory/classify.js'
 import { ControlClient } from './client.js'
-import { findResultsMax, parseRequest, requestBytesMax, type ControlReply, type ControlRequest } from './protocol.js'
+import type { Receiver } from '../../../host/hypervisor/index.js'
+import type { SnapshotResult } from '../snapshot/take.js'
+import {
+  findResultsMax,
+  parseRequest,
+  requestBytesMax,
+  type ControlReply,
+  type ControlRequest,
+  type ReceiverCertificates,
+} from './protocol.js'
 import { ownSocketFolder, socketPath } from './sockets.js'
 
 export interface ControlServer {
@@ -18,6 +27,13 @@ export interface ControlServer {
 interface Answer {
   readonly reply: Omit<ControlReply, 'length'>
   readonly payload?: Uint8Array
+}
+
+/** Who waits for an answer. */
+interface Caller {
+  /** Aborted when nobody waits any more. */
+  readonly signal: AbortSignal
+  readonly progress: (done: number) => void
 }
 
 /** Opens the socket of VM `name`. Rejects where that cannot be done; a socket that a dead VM has left is replaced. */
@@ -36,7 +52,7 @@ export async function serveControl(machine: Machine, name: string): Promise<Cont
     serve(socket, machine, name)
   })
   const close = (): void => {
-    for (const socket of sockets) socket.destroy()
+    for (const socket of sockets) socket.destroySoon()
     server.close()
     rmSync(path, { force: true })
   }
@@ -52,12 +68,15 @@ export async function serveControl(machine: Machine, name: string): Promise<Cont
 function serve(socket: Socket, machine: Machine, name: string): void {
   let pending = ''
   let answered = Promise.resolve()
+  const gone = new AbortController()
+  socket.on('close', () => gone.abort())
+  const caller: Caller = { signal: gone.signal, progress: (done) => send(socket, { reply: { progress: done } }) }
   socket.on('data', (chunk: Buffer) => {
     pending += chunk.toString('utf8')
     for (let end = pending.indexOf('\n'); end >= 0; end = pending.indexOf('\n')) {
       const line = pending.slice(0, end)
       pending = pending.slice(end + 1)
-      answered = answered.then(async () => send(socket, await answerLine(line, machine, name)))
+      answered = answered.then(async () => send(socket, await answerLine(line, machine, name, caller)))
     }
     if (pending.length > requestBytesMax) socket.destroy()
   })
@@ -70,18 +89,47 @@ function send(socket: Socket, { reply, payload }: Answer): void {
 }
 
 /** The guest stands still while its memory is looked at, so that a reply is one moment. */
-async function answerLine(line: string, machine: Machine, name: string): Promise<Answer> {
+async function answerLine(line: string, machine: Machine, name: string, caller: Caller): Promise<Answer> {
   const request = parseRequest(line)
   if (!request) return { reply: { error: 'this is no request that this version of cbit knows' } }
   try {
+    if (request.op === 'snapshot') return { reply: { snapshot: await takeSnapshot(machine, request, caller) } }
     const reads = request.op === 'read' || request.op === 'map' || request.op === 'find'
     return reads ? await machine.frozen(() => answer(request, machine, name)) : answer(request, machine, name)
   } catch (error) {
-    return { reply: { error: (error as Error).message } }
+    const advice = error instanceof CliError ? error.advice : undefined
+    return { reply: { error: (error as Error).message, ...(advice !== undefined && { advice }) } }
   }
 }
 
-function answer(request: ControlRequest, machine: Machine, name: string): Answer {
+function takeSnapshot(
+  machine: Machine,
+  { file, stop, receiver }: ControlRequest & { readonly op: 'snapshot' },
+  { signal, progress }: Caller,
+): Promise<SnapshotResult> {
+  let last = 0
+  return machine.snapshot(file, {
+    receiver: receiver && receiverOf(receiver),
+    stop,
+    signal,
+    progress(done) {
+      // Hundreds of lines would say no more to anybody who waits.
+      if (done - last < 0.02) return
+      last = done
+      progress(done)
+    },
+  })
+}
+
+function receiverOf(certificates: ReceiverCertificates): Receiver {
+  const bytes = (name: keyof ReceiverCertificates): Uint8Array => Uint8Array.from(Buffer.from(certificates[name], 'base64'))
+  return {
+    platform: { pdh: bytes('pdh'), pek: bytes('pek'), oca: bytes('oca'), cek: bytes('cek') },
+    vendor: { ask: bytes('ask'), ark: bytes('ark') },
+  }
+}
+
+function answer(request: Exclude<ControlRequest, { readonly op: 'snapshot' }>, machine: Machine, name: string): Answer {
   switch (request.op) {
     case 'status': {
       const { description, sev, memoryBytes, dramBytes, ramBase } = machine
