@@ -95,7 +95,13 @@ export class MemoryController implements Fabric, DmaPort {
 
   readInto(spa: number, target: Uint8Array, key: FabricKey = 0): void {
     this.check(spa, target.length, key)
-    this.eachFrame(spa, target.length, key, 0, (at, done, n) => target.set(this.bytes.subarray(at, at + n), done))
+    const { length } = target
+    for (let done = 0; done < length;) {
+      const n = Math.min(FRAME_BYTES - ((spa + done) % FRAME_BYTES), length - done)
+      const at = this.addressOf(spa + done, key, 0)
+      target.set(this.bytes.subarray(at, at + n), done)
+      done += n
+    }
   }
 
   write(spa: number, bytes: Uint8Array, key: FabricKey = 0): void {

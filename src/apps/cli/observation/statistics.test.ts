@@ -20,6 +20,7 @@ const statistics: MachineStatistics = {
       translated: { regions: 4, blocks: 40, bytes: 3 << 20, refused: 1 },
       instructionsTranslated: 900_000,
       translatingMs: 300,
+      entries: 10,
       blocksDropped: 7,
       clears: 0,
       arenaBytes: 1 << 19,
