@@ -1,6 +1,6 @@
 // Reads the guest's console output as it passes and remembers what a caller must know: a kernel panic, a prompt.
 
-const panicPattern = /Kernel panic - not syncing: ([^\r\n]*)[\r\n]/
+const panicPattern = /Kernel panic - not syncing: (.*)/
 const panicEndPattern = /---\[ end Kernel panic - not syncing/
 
 /** A console can print without end; only this much of it is looked back upon. */
@@ -15,8 +15,14 @@ interface Waiting {
 /** The guest ended while something was still awaited of it. */
 export class ConsoleEnded extends Error {}
 
+function trimmed(text: string): string {
+  return text.length > 2 * windowCharactersMax ? text.slice(-windowCharactersMax) : text
+}
+
 export class ConsoleWatch {
   // state
+  private line = ''
+  /** Output since something is awaited of it. */
   private window = ''
   private panicMessage: string | undefined
   private finished = false
@@ -35,10 +41,12 @@ export class ConsoleWatch {
 
   /** Takes in a byte of output. It is looked at as Latin-1, so that none can break the search. */
   feed(byte: number): void {
-    this.window += String.fromCharCode(byte)
-    if (byte === 0x0a || byte === 0x0d) this.lookForPanic()
-    if (this.window.length > 2 * windowCharactersMax) this.window = this.window.slice(-windowCharactersMax)
-    if (this.waiting) this.offer()
+    const character = String.fromCharCode(byte)
+    if (byte === 0x0a || byte === 0x0d) this.endLine()
+    else this.line = trimmed(this.line + character)
+    if (!this.waiting) return
+    this.window = trimmed(this.window + character)
+    this.offer()
   }
 
   /** Resolves when `pattern` appears in output after this call; rejects when the guest ends first. */
@@ -53,14 +61,15 @@ export class ConsoleWatch {
   /** No more output will come. */
   end(): void {
     this.ended = true
-    this.lookForPanic()
+    this.endLine()
     this.waiting?.failed(new ConsoleEnded('the guest ended'))
     this.waiting = undefined
   }
 
-  private lookForPanic(): void {
-    if (this.panicMessage === undefined) this.panicMessage = panicPattern.exec(this.window + '\n')?.[1]?.trim()
-    if (this.panicMessage !== undefined && !this.finished) this.finished = panicEndPattern.test(this.window)
+  private endLine(): void {
+    this.panicMessage ??= panicPattern.exec(this.line)?.[1]?.trim()
+    if (this.panicMessage !== undefined && !this.finished) this.finished = panicEndPattern.test(this.line)
+    this.line = ''
   }
 
   private offer(): void {

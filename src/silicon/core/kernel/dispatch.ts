@@ -70,25 +70,25 @@ function jump_entry(s: usize, la: u64): usize {
 
 // @ts-ignore: decorator
 @inline
-function jump_tag(s: usize): u32 {
-  return load<u32>(s, CTX) | (load<u32>(s, MODE) << 12)
+function jump_tag(s: usize, mode: u32): u32 {
+  return load<u32>(s, CTX) | (mode << 12)
 }
 
 /** The same for global pages, which are executable in supervisor mode alone. */
 // @ts-ignore: decorator
 @inline
-function global_jump_tag(s: usize): u32 {
-  return global_context(s) | (load<u32>(s, MODE) << 12)
+function global_jump_tag(s: usize, mode: u32): u32 {
+  return global_context(s) | (mode << 12)
 }
 
-/** The block at linear address `la` if the jump cache knows it, else 0. */
+/** The block at linear address `la` under `mode` if the jump cache knows it, else 0. */
 // @ts-ignore: decorator
 @inline
-function cached_block(s: usize, la: u64): usize {
+function cached_block(s: usize, la: u64, mode: u32): usize {
   const entry = jump_entry(s, la)
   if (load<u64>(entry) != la) return 0
   const tag = load<u32>(entry, 8)
-  if (tag != jump_tag(s) && tag != global_jump_tag(s)) return 0
+  if (tag != jump_tag(s, mode) && tag != global_jump_tag(s, mode)) return 0
   const block: usize = load<u32>(entry, 12)
   return load<u32>(block, BLOCK_VALID) ? block : 0
 }
@@ -98,7 +98,7 @@ function cached_block(s: usize, la: u64): usize {
 @inline
 export function jump_quickly(s: usize): usize {
   const la = linear_pc(s, load<u64>(s, PC))
-  const block = cached_block(s, la)
+  const block = cached_block(s, la, load<u32>(s, MODE))
   return block ? block + BLOCK_FIRST_RECORD : jump_slowly(s, la)
 }
 
@@ -111,19 +111,20 @@ export function jump_slowly(s: usize, la: u64): usize {
 function known_block(s: usize, la: u64): usize {
   const entry = exec_entry(s, la)
   if (!in_long_mode(s) || !is_mapped(s, entry, la)) return 0
-  const block = code_find(load<u32>(entry, 12), <u32>la & 0xfff, code_key(s), load<u32>(s, MODE))
+  const mode = load<u32>(s, MODE)
+  const block = code_find(load<u32>(entry, 12), <u32>la & 0xfff, code_key(s), mode)
   if (!block || load<u32>(block, BLOCK_FRAME2) != BLOCK_NO_FRAME) return 0
-  remember(s, la, block)
+  remember(s, la, block, mode)
   return block
 }
 
 /** Enters `block` into the jump cache. What crosses a page depends on a second mapping, which need not be global. */
-function remember(s: usize, la: u64, block: usize): void {
+function remember(s: usize, la: u64, block: usize, mode: u32): void {
   const entry = jump_entry(s, la)
   const whole = load<u32>(block, BLOCK_FRAME2) == BLOCK_NO_FRAME
   const everywhere = whole && load<u64>(exec_entry(s, la)) == ((la & ~0xfff) | global_context(s))
   store<u64>(entry, la)
-  store<u32>(entry, everywhere ? global_jump_tag(s) : jump_tag(s), 8)
+  store<u32>(entry, everywhere ? global_jump_tag(s, mode) : jump_tag(s, mode), 8)
   store<u32>(entry, <u32>block, 12)
 }
 
@@ -138,7 +139,7 @@ export function follow_link(s: usize, from: u64, link: usize): usize {
   const mode = load<u32>(s, MODE)
   if (!in_long_mode(s) && !(mode & MODE_FLAT)) return 0
   const pc = load<u64>(s, PC)
-  let block = cached_block(s, pc)
+  let block = cached_block(s, pc, mode)
   if (!block) block = known_block(s, pc)
   if (!block) return 0
   if ((from ^ pc) >> 12 == 0 && load<u32>(block, BLOCK_FRAME2) == BLOCK_NO_FRAME) store<u32>(link, <u32>block + BLOCK_FIRST_RECORD)
@@ -309,15 +310,15 @@ export function next_block(s: usize): usize {
 
 function choose(s: usize, la: u64, budget: i64): usize {
   const mode = block_mode(s)
-  let block: usize = 0
-  if (!(mode & MODE_SINGLE)) {
-    block = cached_block(s, la)
-    if (!block) {
-      block = find(s, la, mode)
-      if (!block) return 0
-      remember(s, la, block)
-    }
-    if (<i64>load<u32>(block, BLOCK_COUNT) <= budget) return block
-  }
-  return find(s, la, mode | MODE_SINGLE)
+  const block = block_under(s, la, mode)
+  if (!block || mode & MODE_SINGLE || <i64>load<u32>(block, BLOCK_COUNT) <= budget) return block
+  return block_under(s, la, mode | MODE_SINGLE)
+}
+
+function block_under(s: usize, la: u64, mode: u32): usize {
+  const known = cached_block(s, la, mode)
+  if (known) return known
+  const block = find(s, la, mode)
+  if (block) remember(s, la, block, mode)
+  return block
 }

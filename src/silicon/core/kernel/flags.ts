@@ -3,7 +3,7 @@
 import { DR7, EFLAGS, EVENT_INTERRUPT, EVENT_SINGLE_STEP, EVENTS, FLAG_AUX, FLAG_RES } from '../state/layout'
 import { DEBUG_RESUME } from '../state/system-layout'
 import { FLAG_AC, FLAG_FIXED, FLAG_IF, FLAG_RF, FLAG_TF, FLAG_VM, FLAGS_ALL, FLAGS_ARITHMETIC } from '../../../spec/x86/flags'
-import { update_mode } from './mode'
+import { update_context, update_mode } from './mode'
 
 /** RFLAGS as software sees it (APM vol. 2, section 3.1.6). */
 export function get_flags(s: usize): u64 {
@@ -43,6 +43,7 @@ export function set_flags(s: usize, value: u64, mask: u64): void {
     const events = load<u32>(s, EVENTS)
     store<u32>(s, now & FLAG_TF ? events | EVENT_SINGLE_STEP : events & ~EVENT_SINGLE_STEP, EVENTS)
   }
-  if (changed & (FLAG_AC | FLAG_VM | FLAG_TF)) update_mode(s)
-  if (changed & FLAG_IF) store<u32>(s, load<u32>(s, EVENTS) | EVENT_INTERRUPT, EVENTS)
+  if (changed & (FLAG_VM | FLAG_TF)) update_mode(s)
+  else if (changed & FLAG_AC) update_context(s)
+  if (changed & now & FLAG_IF) store<u32>(s, load<u32>(s, EVENTS) | EVENT_INTERRUPT, EVENTS)
 }

@@ -65,12 +65,12 @@ const transferRows: readonly OpcodeRow[] = [
 ]
 
 const flagRows: readonly OpcodeRow[] = [
-  row('FA', 'CLI', '', helperEnd(id.H_CLI), system),
+  row('FA', 'CLI', '', helper(id.H_CLI), system),
   row('FB', 'STI', '', helperEnd(id.H_STI), system),
   row('9C', 'PUSHF', '', helper(id.H_PUSHF), { size64: 'd64', names: ['PUSHF', 'PUSHFD', 'PUSHFQ'] }),
   row('9D', 'POPF', '', helperEnd(id.H_POPF), { size64: 'd64', names: ['POPF', 'POPFD', 'POPFQ'] }),
-  row('NP 0F 01 =CA', 'CLAC', '', helperEnd(id.H_CLAC), { ...system, feature: 'SMAP' }),
-  row('NP 0F 01 =CB', 'STAC', '', helperEnd(id.H_STAC), { ...system, feature: 'SMAP' }),
+  row('NP 0F 01 =CA', 'CLAC', '', helper(id.H_CLAC), { ...system, feature: 'SMAP' }),
+  row('NP 0F 01 =CB', 'STAC', '', helper(id.H_STAC), { ...system, feature: 'SMAP' }),
   row('F4', 'HLT', '', helperEnd(id.H_HLT), system),
   row('F3 90', 'PAUSE', '', helper(id.H_PAUSE), {}),
   row('NP 0F 01 =C8', 'MONITOR', '', helper(id.H_MONITOR), { ...system, feature: 'MONITOR' }),
