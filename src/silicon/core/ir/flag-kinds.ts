@@ -14,6 +14,6 @@ export const FLAG_INC = 5
 export const FLAG_DEC = 6
 /** a * b of 64 bits, signed. */
 export const FLAG_IMUL64 = 7
-/** a = FLAG_AUX itself, of a comparison or test that clears SF and OF. */
+/** A comparison or test that clears SF, OF and AF: a = CF << 63 | PF; the result is zero for ZF, else one. */
 export const FLAG_ORDER = 8
 export const FLAG_KIND_SHIFT = 4

@@ -240,7 +240,9 @@ function aux_of(kind: u32, a: u64, b: u64, r: u64): u64 {
   if (what == FLAG_ADD) return carries(size, (a & b) | ((a | b) & ~r))
   if (what == FLAG_SUB) return carries(size, (~a & b) | (~(a ^ b) & r))
   if (what == FLAG_LOGIC) return 0
-  if (what == FLAG_LOCAL || what == FLAG_ORDER) return a
+  if (what == FLAG_LOCAL) return a
+  // CF in both carries, so that OF is clear; bit 8 where PF is not that of the result's low byte.
+  if (what == FLAG_ORDER) return (<u64>(<i64>a >> 1) & 0xc000000000000000) | (((a ^ u64(!r)) & 1) << 8)
   if (what == FLAG_IMUL64) {
     const high = product_high_of(a, b) - (<i64>a < 0 ? b : 0) - (<i64>b < 0 ? a : 0)
     return high == <u64>(<i64>r >> 63) ? 0 : 0x8000000000000000

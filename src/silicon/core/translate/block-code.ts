@@ -79,6 +79,7 @@ export class BlockCode {
     this.spent = false
     this.writeBackAt = -1
     this.bits.reset()
+    this.calls.forget()
     g.blockOffset = node.position
     const { records } = node.block
     records.forEach((record, n) => {

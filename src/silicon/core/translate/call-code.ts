@@ -6,8 +6,11 @@ import * as x87 from '../ir/x87-ids.js'
 import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
 import type { Flags } from './flags.js'
+import { FloatCode } from './float-code.js'
+import { isInlineFloat } from './float-forms.js'
+import { FloatVectorCode } from './float-vector-code.js'
 import { type GuestCode, isTemporary, L_BUDGET, L_R, L_S } from './guest.js'
-import { F_RECORD, F_VECTOR, F_X87 } from './kernel-functions.js'
+import { F_FLOAT, F_RECORD, F_VECTOR, F_X87 } from './kernel-functions.js'
 import type { IrBlock, IrRecord } from './record.js'
 import { VectorAccess } from './vector-access.js'
 import { isInlineVector, VectorCode } from './vector-code.js'
@@ -36,6 +39,11 @@ const extendedState: ReadonlySet<number> = new Set(
 /** x87 instructions that use the flags or AX. */
 export const usesIntegerState = (id: number): boolean => (id >= x87.X87_FCOMI && id <= x87.X87_FCMOV) || id === x87.X87_FNSTSW_AX
 
+/** The place of the instruction after that of `record`. */
+const after = (record: IrRecord): IrRecord => ({ ...record, offset: record.offset + (record.imm >>> 16), index: record.index + 1 })
+
+const isInline = (record: IrRecord): boolean => isInlineVector(record) || isInlineFloat(vectorId(record))
+
 export interface CallContext {
   readonly blocks: readonly IrBlock[]
   readonly used: readonly number[]
@@ -48,6 +56,7 @@ export class CallCode {
   /** The region's XMM registers. */
   readonly vectors: VectorRegisters
   private readonly vectorCode: VectorCode
+  private readonly floatCode: FloatCode
 
   constructor(
     private readonly g: GuestCode,
@@ -55,9 +64,14 @@ export class CallCode {
     private readonly access: AccessCode,
     private readonly context: CallContext,
   ) {
-    this.vectors = new VectorRegisters(g, context.blocks, isInlineVector)
+    this.vectors = new VectorRegisters(g, context.blocks, isInline)
     const memory = new VectorAccess(g, access, (record) => context.leave(record))
-    this.vectorCode = new VectorCode(g, flags, access, memory, this.vectors)
+    const registers = this.vectors
+    this.vectorCode = new VectorCode(g, flags, access, memory, registers)
+    const slowly = (record: IrRecord): void => this.slowFloat(record)
+    const vectors = new FloatVectorCode(g, memory, registers, slowly)
+    const leaveAfter = (record: IrRecord): void => context.leave(after(record))
+    this.floatCode = new FloatCode({ g, flags, access, memory, registers, vectors, slowly, leaveAfter })
   }
 
   emit(record: IrRecord): void {
@@ -85,6 +99,11 @@ export class CallCode {
       default:
         throw new UntranslatableError(`operation ${record.op}`)
     }
+  }
+
+  /** At the start of a block: what is known of values no longer holds. */
+  forget(): void {
+    this.floatCode.forget()
   }
 
   /** A record that cannot fault: reads and writes just these slots, and with `flags` the flags. */
@@ -125,7 +144,9 @@ export class CallCode {
     this.callAndReturn(record)
     for (const slot of context.used) g.reload(slot)
     if (extended) this.vectors.reloadAll()
+    if (extended) this.floatCode.forget()
     if (operands) this.vectors.reload(operands.writes)
+    if (!extended) this.vectors.reloadMode()
     this.afterCall()
     this.flags.inState()
   }
@@ -167,9 +188,16 @@ export class CallCode {
   }
 
   private vector(record: IrRecord): void {
-    if (isVexForm(vectorId(record))) return this.general(record)
-    if (isInlineVector(record)) return this.vectorCode.emit(record)
-    return comparesStrings(vectorId(record)) ? this.general(record) : this.vectorCall(record)
+    const id = vectorId(record)
+    if (isVexForm(id)) {
+      this.general(record)
+      return this.floatCode.forget()
+    }
+    if (isInlineFloat(id)) return this.floatCode.emit(record)
+    if (isInlineVector(record)) this.vectorCode.emit(record)
+    else if (comparesStrings(id)) this.general(record)
+    else this.vectorCall(record)
+    return this.floatCode.forgetRegisters(xmmOperands(record).writes)
   }
 
   /** The kernel's function for one vector instruction: it sees and changes what the record names, and may leave a fault pending. */
@@ -192,6 +220,26 @@ export class CallCode {
     vectors.reload(xmm.writes)
     if (memory) this.afterAccess()
     if (writesFlags(id)) this.flags.inState()
+    if (!isQuiet(id)) vectors.reloadMode()
+  }
+
+  /** The kernel computes what the code in line may not. */
+  private slowFloat(record: IrRecord): void {
+    const { g, vectors } = this
+    const general = generalOperands(record)
+    const xmm = xmmOperands(record)
+    if (record.a === IN_MEMORY) g.spill(S.T0)
+    for (const slot of general.reads) g.spill(slot)
+    vectors.spill(xmm.reads)
+    g.get(L_S)
+    g.i32(record.address)
+    g.call(F_FLOAT)
+    g.tee(vectors.mode)
+    g.op(w.I32_EQZ)
+    this.leaveOnFault(record)
+    for (const slot of general.writes) g.reload(slot)
+    vectors.reload(xmm.writes)
+    if (record.a === IN_MEMORY) g.reloadContext()
   }
 
   /** x87 instructions that touch neither general registers nor flags. */
@@ -209,7 +257,7 @@ export class CallCode {
     if (memory) this.afterAccess()
   }
 
-  /** Pops the result of a function of the kernel: not zero means that a fault is pending. */
+  /** Pops an answer of the kernel: not zero means that a fault is pending. */
   private leaveOnFault(record: IrRecord): void {
     const { g } = this
     g.ifUnlikely()

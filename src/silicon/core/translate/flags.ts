@@ -267,12 +267,6 @@ export class Flags {
   private pushParity(): void {
     const { g } = this
     g.get(L_FR)
-    this.pushEven()
-  }
-
-  /** Pops an i64 and pushes whether its low byte has an even number of ones. */
-  private pushEven(): void {
-    const { g } = this
     g.op(w.I32_WRAP_I64)
     g.i32(0xff)
     g.op(w.I32_AND, w.I32_POPCNT)
@@ -280,7 +274,7 @@ export class Flags {
     g.op(w.I32_AND, w.I32_EQZ)
   }
 
-  /** SF and OF are clear, and bits 15:8 of FLAG_AUX take part in the parity. */
+  /** SF and OF are clear, CF and PF stand in bits of L_FA. */
   private pushOrder(which: number): void {
     const { g } = this
     if (which === COND_B) this.pushBelow(FLAG_ORDER)
@@ -290,11 +284,10 @@ export class Flags {
       this.pushZero()
       g.op(w.I32_OR)
     } else if (which === COND_P) {
-      g.get(L_FR)
       g.get(L_FA)
-      g.i64(8)
-      g.op(w.I64_SHR_U, w.I64_XOR)
-      this.pushEven()
+      g.op(w.I32_WRAP_I64)
+      g.i32(1)
+      g.op(w.I32_AND)
     } else g.i32(0)
   }
 

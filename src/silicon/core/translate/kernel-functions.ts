@@ -13,6 +13,8 @@ export const F_VECTOR = 7
 export const F_X87 = 8
 export const F_LOAD16 = 9
 export const F_STORE16 = 10
+export const F_FLOAT = 11
+export const F_FLOAT_MODE = 12
 
 export const kernelFunctions: readonly { readonly name: string; readonly type: FunctionType }[] = [
   { name: 'slow_load', type: { parameters: [I32, I64, I32], results: [I64] } },
@@ -26,6 +28,8 @@ export const kernelFunctions: readonly { readonly name: string; readonly type: F
   { name: 'x87', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'slow_load16', type: { parameters: [I32, I64, I32], results: [I32] } },
   { name: 'slow_store16', type: { parameters: [I32, I64, I32], results: [] } },
+  { name: 'slow_float', type: { parameters: [I32, I32], results: [I32] } },
+  { name: 'float_mode', type: { parameters: [I32], results: [I32] } },
 ]
 
 /** The table that regions call them through; `exported` are the core kernel's exports. */

@@ -33,7 +33,11 @@ function check(successors: readonly (readonly number[])[], entries: readonly num
     for (const to of successors[from]!) {
       assert(places.has(to), `node ${to} is reached and left out`)
       const back = places.get(to)! <= place
-      if (back) assert(loops.get(from)!.some((loop) => loop.heads.includes(to)), `${from} jumps back to ${to}, which heads no loop around it`)
+      if (back)
+        assert(
+          loops.get(from)!.some((loop) => loop.heads.includes(to)),
+          `${from} jumps back to ${to}, which heads no loop around it`,
+        )
       enters(loops.get(from)!, to)
     }
   }

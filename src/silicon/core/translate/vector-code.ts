@@ -163,17 +163,11 @@ export class VectorCode {
     common('v128.and')
     g.op(w.I64_EXTEND_I32_U)
     g.set(L_FR)
-    // FLAG_AUX: CF in bits 63 and 62, so that OF is clear; bit 8 makes PF 0 where the result is zero.
+    // CF in bit 63, PF clear.
     common('v128.andnot')
     g.op(w.I32_EQZ, w.I64_EXTEND_I32_U)
-    g.i64(3)
-    g.op(w.I64_MUL)
-    g.i64(62)
+    g.i64(63)
     g.op(w.I64_SHL)
-    g.get(L_FR)
-    g.op(w.I64_EQZ, w.I64_EXTEND_I32_U)
-    g.i64(8)
-    g.op(w.I64_SHL, w.I64_OR)
     g.set(L_FA)
     this.flags.became(FLAG_ORDER, 0)
   }

@@ -59,6 +59,11 @@ function shuffle(g: GuestCode, bits: number, lanes: readonly number[]): void {
   for (const lane of lanes) for (let n = 0; n < size; n++) g.op(lane * size + n)
 }
 
+/** A positive constant of up to 53 bits and zeros behind them. */
+function wide(g: GuestCode, value: number): void {
+  g.i64Wide(value % 2 ** 32, Math.floor(value / 2 ** 32))
+}
+
 /** Pushes the form's value. */
 export function pushForm(g: GuestCode, form: VectorForm, immediate: number, locals: FormLocals): void {
   const text = typeof form === 'string' ? form : form(immediate)
@@ -75,7 +80,7 @@ function pushWord(g: GuestCode, word: string, locals: FormLocals): void {
   else if (name.startsWith('shuffle')) shuffle(g, Number(name.slice(7)), argument!.split(',').map(Number))
   else if (size !== undefined) constant(g, everyLane(size, Number(argument)))
   else if (name === 'i32') g.i32(Number(argument))
-  else if (name === 'i64') g.i64(Number(argument))
+  else if (name === 'i64') wide(g, Number(argument))
   else if (code !== undefined) g.op(code)
   else simd(g, name, argument === undefined ? undefined : Number(argument))
 }

@@ -3,10 +3,12 @@
  * that only the kernel's functions work on have no local.
  */
 
-import { V128 } from '../../../lib/wasm-encoder.js'
+import { F32, F64, I32, V128 } from '../../../lib/wasm-encoder.js'
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
+import { isInlineFloat } from './float-forms.js'
 import { type GuestCode, L_S, LOCAL_DECLARATIONS } from './guest.js'
+import { F_FLOAT_MODE } from './kernel-functions.js'
 import type { IrBlock, IrRecord } from './record.js'
 import { simdMemory } from './vector-form-code.js'
 import { isVexForm, vectorId, xmmOperands } from './vector-operands.js'
@@ -25,6 +27,7 @@ export class VectorRegisters {
   private readonly locals = new Map<number, number>()
   private readonly written = new Set<number>()
   private readonly any: boolean
+  private readonly floats: boolean
 
   /** `isInline`: the record's registers are worked on in locals. */
   constructor(
@@ -36,6 +39,7 @@ export class VectorRegisters {
       block.records.filter((record) => record.op === op.OP_VEC && !isVexForm(vectorId(record)) && isInline(record)),
     )
     this.any = records.length > 0
+    this.floats = records.some((record) => isInlineFloat(vectorId(record)))
     for (const record of records) {
       const { reads, writes } = xmmOperands(record)
       for (const register of reads) if (!this.locals.has(register)) this.locals.set(register, FIRST + SCRATCH + this.locals.size)
@@ -45,7 +49,36 @@ export class VectorRegisters {
 
   /** Locals beside those of every region. */
   get declarations(): readonly (readonly [number, number])[] {
-    return this.any ? [[SCRATCH + this.locals.size, V128]] : []
+    const vectors: [number, number] = [SCRATCH + this.locals.size, V128]
+    const floats: [number, number][] = [
+      [1, F64],
+      [1, F32],
+      [1, I32],
+    ]
+    return this.any ? [vectors, ...(this.floats ? floats : [])] : []
+  }
+
+  /** Scratch for a result of double precision. */
+  get double(): number {
+    return FIRST + SCRATCH + this.locals.size
+  }
+
+  get single(): number {
+    return this.double + 1
+  }
+
+  /** What matters of MXCSR (float-guards.ts). */
+  get mode(): number {
+    return this.double + 2
+  }
+
+  /** Looks at MXCSR again, which may have changed. */
+  reloadMode(): void {
+    if (!this.floats) return
+    const { g } = this
+    g.get(L_S)
+    g.call(F_FLOAT_MODE)
+    g.set(this.mode)
   }
 
   /** Local of an XMM register that some record in line names. */
@@ -53,6 +86,11 @@ export class VectorRegisters {
     const local = this.locals.get(register)
     if (local === undefined) throw new Error(`translator: XMM${register} has no local`)
     return local
+  }
+
+  /** Its local, or -1. */
+  find(register: number): number {
+    return this.locals.get(register) ?? -1
   }
 
   private spillOne(register: number): void {
@@ -85,5 +123,6 @@ export class VectorRegisters {
 
   reloadAll(): void {
     this.reload(this.locals.keys())
+    this.reloadMode()
   }
 }
