@@ -1,5 +1,6 @@
 export { providersMachine, type ProvidersMachine } from './providers-machine.js'
 export { INTERRUPT_VECTOR, places, REPORT_PORT, STEP_PORT } from './victim-image.js'
+export { BOOK, MARK, traveller } from './traveller.js'
 export {
   asker,
   chatterbox,

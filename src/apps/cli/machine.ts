@@ -7,12 +7,14 @@ import type { ExitReport, SampledProfile, Vm } from '../../host/hypervisor/index
 import { type OwnerSession, type Packet, SevError } from '../../host/sev-driver/index.js'
 import { createSoc } from '../../silicon/soc.js'
 import { SevPolicy } from '../../spec/sev/policy.js'
+import type { Fuses } from '../../silicon/doors/board.js'
 import { fuseChip } from '../../vendor/index.js'
 import { explained } from './boot-image.js'
 import type { ChipFiles } from './chip-folder.js'
 import { chipKernels } from './chip-kernels.js'
 import type { LaunchReport } from './control/protocol.js'
 import { CliError } from './errors.js'
+import { MigrationDesk } from './migration/desk.js'
 import type { MachineStatistics } from './observation/statistics.js'
 
 export type SevMode = 'none' | 'sev'
@@ -20,7 +22,8 @@ export type SevMode = 'none' | 'sev'
 export interface MachineOptions {
   readonly sev: SevMode
   readonly memoryBytes: number
-  readonly image: GuestImage
+  /** Undefined: the guest comes from elsewhere, and whoever brings it opens `vm` for it. */
+  readonly image: GuestImage | undefined
   /** For messages. */
   readonly imageName: string
   readonly seed: number | undefined
@@ -41,6 +44,12 @@ export interface MachineOptions {
 }
 
 export interface Machine {
+  /** What the host has of it. */
+  readonly vm: Vm
+  /** Of its chip. Whoever holds them holds the chip's keys. */
+  readonly fuses: Fuses
+  /** Its way to another machine. */
+  readonly migrations: MigrationDesk
   /** For people: what was loaded. */
   readonly description: string
   readonly sev: SevMode
@@ -105,9 +114,10 @@ export function createMachine(options: MachineOptions): Machine {
     const created = createVm(host, {
       memoryBytes,
       sev,
-      policy: options.owner?.policy ?? (options.debugAllowed ? 0 : SevPolicy.NODBG),
+      // A guest without an owner may be sent, to a chip of our vendor's.
+      policy: options.owner?.policy ?? SevPolicy.SEV | (options.debugAllowed ? 0 : SevPolicy.NODBG),
       ...(options.owner && { ownerSession: options.owner.session, awaitsOwner: true }),
-      image,
+      ...(image && { image }),
       time: seed === undefined ? 'real' : 'virtual',
       clock: board.clock,
       loop: nodeHostLoop,
@@ -116,11 +126,14 @@ export function createMachine(options: MachineOptions): Machine {
       testDevice: options.testDevice ?? false,
       observers,
     })
-    launch(created)
+    if (image) launch(created)
     return created
   })
   return {
-    description: image.description,
+    vm,
+    fuses,
+    migrations: new MigrationDesk(vm),
+    description: image?.description ?? options.imageName,
     sev,
     memoryBytes,
     dramBytes: dram.size,

@@ -2,7 +2,7 @@ import * as V from '../../spec/svm/vmcb.js'
 import type { Vcpu } from './vcpu.js'
 
 /** How a VM's run ended, for programs and for people. */
-export type ExitReason = 'shutdown' | 'reset' | 'debug-exit' | 'triple-fault' | 'halted-for-ever' | 'stopped' | 'internal-error'
+export type ExitReason = 'shutdown' | 'reset' | 'debug-exit' | 'triple-fault' | 'halted-for-ever' | 'stopped' | 'moved' | 'internal-error'
 
 export interface RegisterReport {
   readonly names: readonly string[]

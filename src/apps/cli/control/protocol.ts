@@ -1,5 +1,7 @@
 // What `cbit dram` and `cbit secret` ask a running VM over its control socket: one JSON line, answered by one JSON line and `length` bytes.
 
+import type { MigrationStatus } from '../migration/desk.js'
+
 export type ControlRequest =
   | { readonly op: 'status' }
   | { readonly op: 'read'; readonly view: MemoryView; readonly address: number; readonly length: number }
@@ -9,6 +11,20 @@ export type ControlRequest =
   | { readonly op: 'launch-report' }
   /** Lets a measured guest run; with the owner's packet (base64) in its memory first. */
   | { readonly op: 'admit'; readonly header?: string; readonly data?: string }
+  | MigrateRequest
+  | { readonly op: 'migrate-status' }
+  | { readonly op: 'migrate-cancel' }
+
+/** The VM goes to a machine that waits at `to`. */
+export interface MigrateRequest {
+  readonly op: 'migrate'
+  readonly to: string
+  /** 64 hexadecimal digits. */
+  readonly key: string
+  readonly bandwidth: number
+  readonly downtimeMaxMs: number
+  readonly roundsMax: number
+}
 
 /** `bus`: system physical memory as DRAM holds it. `guest`: guest physical memory, decrypted by the secure processor where the policy allows. */
 export type MemoryView = 'bus' | 'guest'
@@ -38,6 +54,7 @@ export interface ControlReply {
   readonly error?: string
   readonly status?: VmStatus
   readonly launch?: LaunchReport
+  readonly migration?: MigrationStatus
   readonly address?: number
   readonly addresses?: readonly number[]
   /** Bytes that follow the line. */
@@ -72,11 +89,19 @@ export function parseRequest(line: string): ControlRequest | undefined {
     case 'map':
     case 'stop':
     case 'launch-report':
+    case 'migrate-status':
+    case 'migrate-cancel':
       return { op: request['op'] }
     case 'admit': {
       const { header, data } = request
       if (header === undefined && data === undefined) return { op: 'admit' }
       return isBase64(header) && isBase64(data) ? { op: 'admit', header, data } : undefined
+    }
+    case 'migrate': {
+      const { to, key, bandwidth, downtimeMaxMs, roundsMax } = request
+      if (typeof to !== 'string' || typeof key !== 'string' || !isAddress(bandwidth) || !isAddress(downtimeMaxMs) || !isAddress(roundsMax))
+        return undefined
+      return { op: 'migrate', to, key, bandwidth, downtimeMaxMs, roundsMax }
     }
     case 'read': {
       const { view, address, length } = request
