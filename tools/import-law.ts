@@ -28,6 +28,10 @@ export const zones: readonly Zone[] = [
     path: 'src/host/hypervisor',
     may: ['src/silicon/doors/host.ts', 'src/silicon/doors/dma.ts', 'src/host/bus', 'src/host/devices', 'src/host/sev-driver'],
   },
+  {
+    path: 'src/host/migration',
+    may: ['src/silicon/doors/host.ts', 'src/host/hypervisor', 'src/host/sev-driver'],
+  },
   { path: 'src/guest', may: [] },
   { path: 'src/owner', may: [] },
   { path: 'src/apps', may: ['*'] },

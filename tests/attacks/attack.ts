@@ -6,12 +6,14 @@ export type Mode = 'none' | 'sev'
 export const modes: readonly Mode[] = ['none', 'sev']
 
 /** Where the attack takes hold. */
-export type Layer = 'DRAM' | 'memory' | 'page tables' | 'ASIDs' | 'secure processor' | 'launch' | 'vCPU' | 'devices' | 'side channel'
+export type Layer =
+  'DRAM' | 'memory' | 'page tables' | 'ASIDs' | 'secure processor' | 'launch' | 'migration' | 'vCPU' | 'devices' | 'side channel'
 
 /** The doors that it goes through. */
 export const powers = {
   'host-memory': 'loads and stores of host software',
   'dram-probe': "a probe on the board's memory bus",
+  flash: "the board's flash",
   dma: 'a device that the host programs',
   'nested-tables': 'the nested page tables',
   vmcb: 'the VMCB and VMRUN',

@@ -9,6 +9,8 @@ import { injectCode, jumpToShared } from './attempts/inject-code.js'
 import { denyService, dropInterrupts, injectInterrupts } from './attempts/interrupts.js'
 import { forgeMeasurement, launchOther } from './attempts/launch.js'
 import { lieInCpuid, tamperShared, turnBackTime } from './attempts/lies.js'
+import { leaveDomain, replayPackets, weakenPolicy } from './attempts/migration.js'
+import { forgeForOwner, secretForOther } from './attempts/owner.js'
 import { pageWalk } from './attempts/page-walk.js'
 import { readByDma, readMemory } from './attempts/read-memory.js'
 import { changeRegisters, readRegisters } from './attempts/registers.js'
@@ -17,6 +19,7 @@ import { replayByStores, replayOnBoard } from './attempts/replay.js'
 import { debugAllowed, debugForbidden, updateAfterLaunch } from './attempts/secure-processor.js'
 import { sendAllowed, sendForbidden, sendForged } from './attempts/send.js'
 import { alterSnapshot, cloneSnapshot, exchangePages, readSnapshotFile, restoreElsewhere, rollBackSnapshot } from './attempts/snapshot.js'
+import { rollBackFlash } from './attempts/roll-back-flash.js'
 import { shareKeyAllowed, shareKeyForbidden } from './attempts/share-key.js'
 import { dictionary, equalCiphertext, singleStep, watchPages } from './attempts/side-channels.js'
 import { swapPages } from './attempts/swap-pages.js'
@@ -58,6 +61,12 @@ export const catalogue: readonly Attack[] = [
   firmwareWrites,
   launchOther,
   forgeMeasurement,
+  forgeForOwner,
+  secretForOther,
+  rollBackFlash,
+  leaveDomain,
+  weakenPolicy,
+  replayPackets,
   readRegisters,
   changeRegisters,
   jumpToShared,

@@ -8,13 +8,13 @@ import { createVm, HostMachine, nodeHostLoop, type Vm, type VmOptions } from '..
 import { RAX } from '../../src/host/hypervisor/guest-registers.js'
 import type { Vcpu, VcpuEnd } from '../../src/host/hypervisor/vcpu.js'
 import { concatBytes, u32le } from '../../src/lib/bytes.js'
-import type { Clock } from '../../src/silicon/doors/board.js'
+import type { Clock, Flash } from '../../src/silicon/doors/board.js'
 import type { DmaPort } from '../../src/silicon/doors/dma.js'
 import type { HostPort } from '../../src/silicon/doors/host.js'
 import { SevPolicy } from '../../src/spec/sev/policy.js'
 import { IOIO_IN, VMEXIT_IOIO } from '../../src/spec/svm/exit-codes.js'
 import { VMCB_EXITCODE, VMCB_EXITINFO1, VMCB_EXITINFO2 } from '../../src/spec/svm/vmcb.js'
-import { providersMachine, REPORT_PORT, STEP_PORT } from '../machine/index.js'
+import { type Owner, providersMachine, REPORT_PORT, STEP_PORT } from '../machine/index.js'
 import type { Mode } from './attack.js'
 
 export * from '../machine/index.js'
@@ -107,6 +107,8 @@ function outputPort(vcpu: Vcpu): number | undefined {
 
 export interface GuestOptions {
   readonly policy?: number
+  /** Launched with his session, and waiting for his answer. */
+  readonly owner?: Owner
 }
 
 export class Stage {
@@ -114,15 +116,17 @@ export class Stage {
   readonly host: HostPort
   readonly dma: DmaPort
   readonly dram: Dram
+  readonly flash: Flash
   readonly machine: HostMachine
   readonly #clock: Clock
 
   constructor(mode: Mode, seed = 1) {
-    const { host, dma, dram, clock } = providersMachine(seed)
+    const { host, dma, dram, clock, flash } = providersMachine(seed)
     this.mode = mode
     this.host = host
     this.dma = dma
     this.dram = dram
+    this.flash = flash
     this.#clock = clock
     this.machine = new HostMachine(host)
   }
@@ -132,8 +136,9 @@ export class Stage {
   }
 
   /** A VM for `image`, not launched. Without a policy of its own it forbids debugging and key sharing. */
-  prepare(image: GuestImage, { policy = SevPolicy.NODBG | SevPolicy.NOKS }: GuestOptions = {}): Guest {
-    return new Guest(createVm(this.machine, { ...this.vmOptions(), policy, image }))
+  prepare(image: GuestImage, { owner, policy = owner?.policy ?? SevPolicy.NODBG | SevPolicy.NOKS }: GuestOptions = {}): Guest {
+    const owned = owner && { ownerSession: owner.session, awaitsOwner: true }
+    return new Guest(createVm(this.machine, { ...this.vmOptions(), ...owned, policy, image }))
   }
 
   /** How its VMs are built, whatever runs in them. */

@@ -55,6 +55,7 @@ function encoding(row: CompiledRow, memory: boolean, immediate: number, wide: bo
     reg: 0,
     rm: hasOperand(row, 'E') ? RAX : 1,
     vvvv: 0,
+    l: 0,
     memory: memory ? operand : undefined,
     immediate: hasOperand(row, 'I') ? Uint8Array.of(immediate) : new Uint8Array(0),
   }

@@ -2,7 +2,7 @@
 
 import { chipKernels } from '../../src/apps/cli/chip-kernels.js'
 import { createBoard, Dram, seededEntropy } from '../../src/board/index.js'
-import type { Clock } from '../../src/silicon/doors/board.js'
+import type { Clock, Flash } from '../../src/silicon/doors/board.js'
 import type { DmaPort } from '../../src/silicon/doors/dma.js'
 import type { HostPort } from '../../src/silicon/doors/host.js'
 import { createSoc } from '../../src/silicon/soc.js'
@@ -16,6 +16,8 @@ export interface ProvidersMachine {
   /** The modules on the board, under a probe. */
   readonly dram: Dram
   readonly clock: Clock
+  /** Where the secure processor's state lies, under the same probe. */
+  readonly flash: Flash
 }
 
 const MIB = 0x100000
@@ -28,5 +30,5 @@ export function providersMachine(seed: number): ProvidersMachine {
   const soc = createSoc({ board, kernels: chipKernels(), dramBytes: DRAM_BYTES, llcBytes: LLC_BYTES })
   const dram = new Dram(soc.dramBytes)
   soc.attachDram(dram)
-  return { host: soc.host, dma: soc.dma, dram, clock: board.clock }
+  return { host: soc.host, dma: soc.dma, dram, clock: board.clock, flash: board.flash }
 }

@@ -13,6 +13,8 @@ export type Ending =
   | { readonly kind: 'failed'; readonly detail: string }
   /** The person at the terminal, or a signal, ended it. */
   | { readonly kind: 'stopped' }
+  /** The guest lives on another machine now. */
+  | { readonly kind: 'moved' }
 
 export const exitCodes = {
   powerOff: 0,
@@ -23,6 +25,9 @@ export const exitCodes = {
   halted: 10,
   failed: 12,
   stopped: 14,
+  moved: 16,
+  /** `run --incoming`: the guest did not come. */
+  notArrived: 18,
 } as const
 
 export function exitCodeOf(ending: Ending): number {
@@ -43,6 +48,8 @@ export function exitCodeOf(ending: Ending): number {
       return exitCodes.failed
     case 'stopped':
       return exitCodes.stopped
+    case 'moved':
+      return exitCodes.moved
   }
 }
 
@@ -65,6 +72,8 @@ export function describeEnding(ending: Ending): string {
       return `the machine cannot go on: ${ending.detail}`
     case 'stopped':
       return 'stopped'
+    case 'moved':
+      return 'the guest moved to another machine'
   }
 }
 
@@ -77,4 +86,6 @@ export const exitCodeHelp = `Exit codes of 'run' and 'demo':
   ${exitCodes.tripleFault}       triple fault
   ${exitCodes.halted}      halted for ever with interrupts off
   ${exitCodes.failed}      the machine met something that it does not support
-  ${exitCodes.stopped}      stopped from the terminal (Ctrl-] q) or by a signal`
+  ${exitCodes.stopped}      stopped from the terminal (Ctrl-] q) or by a signal
+  ${exitCodes.moved}      the guest moved to another machine ('cbit migrate')
+  ${exitCodes.notArrived}      'run --incoming': the guest did not come`

@@ -8,12 +8,14 @@ import { type OwnerSession, type Packet, SevError } from '../../host/sev-driver/
 import type { Board } from '../../silicon/doors/board.js'
 import { createSoc, type SocCounters } from '../../silicon/soc.js'
 import { SevPolicy } from '../../spec/sev/policy.js'
+import type { Fuses } from '../../silicon/doors/board.js'
 import { fuseChip } from '../../vendor/index.js'
 import { explained } from './boot-image.js'
 import type { ChipFiles } from './chip-folder.js'
 import { chipKernels } from './chip-kernels.js'
 import type { LaunchReport } from './control/protocol.js'
 import { CliError } from './errors.js'
+import { MigrationDesk } from './migration/desk.js'
 import type { MachineStatistics } from './observation/statistics.js'
 import { SnapshotTaker, type SnapshotRequest, type SnapshotResult } from './snapshot/take.js'
 
@@ -35,7 +37,8 @@ export interface ChipOptions {
 export interface MachineOptions extends ChipOptions {
   readonly sev: SevMode
   readonly memoryBytes: number
-  readonly image: GuestImage
+  /** Undefined: the guest comes from elsewhere, and whoever brings it opens `vm` for it. */
+  readonly image: GuestImage | undefined
   /** For messages. */
   readonly imageName: string
   /** Whether the guest's policy lets the host ask the secure processor for plaintext. */
@@ -47,6 +50,12 @@ export interface MachineOptions extends ChipOptions {
 }
 
 export interface Machine {
+  /** What the host has of it. */
+  readonly vm: Vm
+  /** Of its chip. Whoever holds them holds the chip's keys. */
+  readonly fuses: Fuses
+  /** Its way to another machine. */
+  readonly migrations: MigrationDesk
   /** For people: what was loaded. */
   readonly description: string
   readonly sev: SevMode
@@ -97,6 +106,7 @@ const stopwatch = (): number => performance.now()
 export interface Chip {
   readonly host: HostMachine
   readonly board: Board
+  readonly fuses: Fuses
   readonly dram: Dram
   readonly options: ChipOptions
   readonly observers: Observers
@@ -125,7 +135,7 @@ export function createChip(options: ChipOptions, memoryBytes: number): Chip {
   if (board.clock instanceof VirtualClock) {
     board.clock.follow(() => soc.host.cores.reduce((sum, core) => sum + core.instructionsRetired, 0), instructionsPerVirtualMs)
   }
-  return { host, board, dram, options, observers: observersFor(options), counters: () => soc.counters() }
+  return { host, board, fuses, dram, options, observers: observersFor(options), counters: () => soc.counters() }
 }
 
 /** What a VM on this chip has, whatever guest it runs. */
@@ -149,15 +159,16 @@ export function createMachine(options: MachineOptions): Machine {
       ...vmOptionsOf(chip),
       memoryBytes,
       sev,
-      policy: options.owner?.policy ?? (options.debugAllowed ? 0 : SevPolicy.NODBG),
+      // A guest without an owner may be sent, to a chip of our vendor's.
+      policy: options.owner?.policy ?? SevPolicy.SEV | (options.debugAllowed ? 0 : SevPolicy.NODBG),
       ...(options.owner && { ownerSession: options.owner.session, awaitsOwner: true }),
-      image,
+      ...(image && { image }),
       testDevice: options.testDevice ?? false,
     })
-    launch(created)
+    if (image) launch(created)
     return created
   })
-  return machineOf(chip, vm, image.description)
+  return machineOf(chip, vm, image?.description ?? options.imageName)
 }
 
 /** The machine's face for the rest of the program. */
@@ -165,6 +176,9 @@ export function machineOf(chip: Chip, vm: Vm, description: string): Machine {
   const { host, dram, options, observers } = chip
   const taker = new SnapshotTaker(chip, vm, description)
   return {
+    vm,
+    fuses: chip.fuses,
+    migrations: new MigrationDesk(vm),
     description,
     sev: vm.encrypted ? 'sev' : 'none',
     memoryBytes: vm.memory.bytes,

@@ -8,6 +8,7 @@ import { addDemo } from './commands/demo.js'
 import { addDisasm } from './commands/disasm.js'
 import { addDram } from './commands/dram.js'
 import { addImage } from './commands/image.js'
+import { addMigrate } from './commands/migrate.js'
 import { addOwner } from './commands/owner.js'
 import { addRestore } from './commands/restore.js'
 import { addRun } from './commands/run.js'
@@ -32,7 +33,8 @@ async function main(): Promise<void> {
     .addHelpText('after', `\n${exitCodeHelp}\n`)
     .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 120, 140) })
     .exitOverride()
-  for (const add of [addRun, addImage, addDram, addChip, addOwner, addSecret, addSnapshot, addRestore, addDisasm, addDemo]) add(program)
+  for (const add of [addRun, addImage, addDram, addChip, addOwner, addSecret, addSnapshot, addRestore, addMigrate, addDisasm, addDemo])
+    add(program)
   for (const command of program.commands) command.exitOverride().showHelpAfterError(`('cbit ${command.name()} --help' shows what there is)`)
   await program.parseAsync()
 }

@@ -37,15 +37,28 @@ export interface SessionResult {
 }
 
 export async function runSession(options: SessionOptions): Promise<SessionResult> {
-  const { make, console, script, onMeasured, name: wantedName } = options
+  const { make, console } = options
   const watch = new ConsoleWatch()
-  const machine = make((byte) => {
+  const machine: Machine = make(consoleTap(console, watch, () => machine))
+  return attend(machine, watch, options)
+}
+
+/** Where the bytes of a guest's console go. */
+export function consoleTap(console: Console, watch: ConsoleWatch, machine: () => Machine | undefined): (byte: number) => void {
+  return (byte) => {
     console.write(byte)
     watch.feed(byte)
     // The kernel has said that nothing follows: with panic=0 it would spin for ever.
-    if (watch.panicFinished) machine.stop()
-  })
-  const name = wantedName ?? `vm${process.pid}`
+    if (watch.panicFinished) machine()?.stop()
+  }
+}
+
+export type AttendOptions = Pick<SessionOptions, 'console' | 'name' | 'onMeasured' | 'script'>
+
+/** Runs a machine whose guest is there, from its first instruction here to its end. */
+export async function attend(machine: Machine, watch: ConsoleWatch, options: AttendOptions): Promise<SessionResult> {
+  const { console, script, onMeasured } = options
+  const name = (machine.migrations.name = options.name ?? machine.migrations.name)
   const control = await openControl(machine, name, console)
   if (machine.awaitsOwner()) {
     if (!control) throw new CliError('nobody can answer for the guest: its control socket could not be opened')
@@ -65,6 +78,7 @@ export async function runSession(options: SessionOptions): Promise<SessionResult
     const report = await running
     watch.end()
     await scripted
+    await machine.migrations.finished()
     return { ending: endingOf(report, watch), report, elapsedMs: performance.now() - started, machine }
   } finally {
     // A snapshot that has just ended the guest is still to be told of.
@@ -105,6 +119,8 @@ function endingOf(report: ExitReport, watch: ConsoleWatch): Ending {
       return { kind: 'halted', detail }
     case 'stopped':
       return { kind: 'stopped' }
+    case 'moved':
+      return { kind: 'moved' }
     case 'internal-error':
       return { kind: 'failed', detail }
   }

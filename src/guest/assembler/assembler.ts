@@ -155,6 +155,11 @@ export class Assembler {
     return this.bytes(0xef)
   }
 
+  /** OUT DX, AL. */
+  output8(): this {
+    return this.bytes(0xee)
+  }
+
   /** IN EAX, DX. */
   input32(): this {
     return this.bytes(0xed)
@@ -174,6 +179,11 @@ export class Assembler {
 
   readMsr(): this {
     return this.bytes(0x0f, 0x32)
+  }
+
+  /** A hypercall, where the hypervisor takes it so. */
+  vmmcall(): this {
+    return this.bytes(0x0f, 0x01, 0xd9)
   }
 
   /** LIDT [base]: ten bytes, limit and address. */

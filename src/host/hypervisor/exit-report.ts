@@ -2,7 +2,7 @@ import * as V from '../../spec/svm/vmcb.js'
 import type { Vcpu } from './vcpu.js'
 
 /** How a VM's run ended, for programs and for people. */
-export type ExitReason = 'shutdown' | 'reset' | 'debug-exit' | 'triple-fault' | 'halted-for-ever' | 'stopped' | 'internal-error'
+export type ExitReason = 'shutdown' | 'reset' | 'debug-exit' | 'triple-fault' | 'halted-for-ever' | 'stopped' | 'moved' | 'internal-error'
 
 export interface RegisterReport {
   readonly names: readonly string[]
@@ -40,26 +40,9 @@ export function registerReport({ registers, vmcb }: Vcpu): RegisterReport {
   }
 }
 
-/** LSTAR of a vCPU that has its core. */
-export function syscallEntry({ core, vmcb }: Vcpu): bigint {
-  vmcb.store()
-  core.vmsave(vmcb.spa)
-  vmcb.fetch()
-  return vmcb.big(V.VMCB_LSTAR)
-}
-
 export function formatRegisters(report: RegisterReport): string {
   const cells = report.names.map((name, i) => `${name.padStart(6)} ${report.values[i]!.toString(16).padStart(16, '0')}`)
   const lines: string[] = []
   for (let i = 0; i < cells.length; i += 4) lines.push(cells.slice(i, i + 4).join('  '))
   return lines.join('\n')
-}
-
-/** Exits so far, by their code. */
-export function exitCountsOf(vcpu: Vcpu): ReadonlyMap<number, number> {
-  const exits = new Map<number, number>()
-  vcpu.exitCounts.forEach((count, code) => {
-    if (count > 0) exits.set(code, count)
-  })
-  return exits
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { HostPort } from '../../silicon/doors/host.js'
 import { AsidPool } from './asids.js'
 import type { GuestClock } from './guest-clock.js'
+import { DirtyLog } from './dirty-log.js'
 import { VmMemory } from './guest-memory-access.js'
 import { translate, type PagingState } from './guest-walk.js'
 import { NestedTables } from './nested-tables.js'
@@ -121,4 +122,47 @@ test('the paravirtual clock reaches a page above 2 GiB', () => {
   const clock = { tscKHz: 2_000_000, ticks: () => 5, tscAtZero: 0, nowNs: () => 2 } as unknown as GuestClock
   new Paravirtual(memory, clock, true, 0).writeMsr(0x4b564d01, 0xb0001001, 0)
   assert.deepEqual(written, [0xb0001000])
+})
+
+test('the dirty log tells each page that guest or host writes, once, and puts the tables back', () => {
+  const host = flatHost(32 * MIB)
+  const physical = new PhysicalMemory(0x100000, 15 * MIB)
+  const tables = new NestedTables(host, physical)
+  const memory = new VmMemory(host, 16 * MIB, 8 * MIB)
+  tables.mapRange(0, memory.base, 0xa0000)
+  tables.mapRange(0xc0000, memory.base + 0xc0000, 8 * MIB - 0xc0000)
+  const [before, free] = [host.dram.slice(0, 16 * MIB), physical.freeBytes]
+  let flushes = 0
+  const log = new DirtyLog(tables, memory, () => flushes++)
+  const view = new DataView(host.dram.buffer)
+  const entryOf = (gpa: number): number => {
+    let table = tables.rootSpa
+    for (let level = 3; level > 0; level--)
+      table = view.getUint32(table + (Math.floor(gpa / 2 ** (12 + 9 * level)) % 512) * 8, true) & 0xfffff000
+    return table + (Math.floor(gpa / 4096) % 512) * 8
+  }
+  const guestWrites = (gpa: number): void => view.setUint32(entryOf(gpa), view.getUint32(entryOf(gpa), true) | 0x40, true)
+  const taken = (): number[] => {
+    const set = log.take()
+    return Array.from({ length: set.pages }, (_, page) => page).filter((page) => set.has(page))
+  }
+  memory.write(0x5000, new Uint8Array(1))
+  log.start()
+  assert.deepEqual(taken(), [], 'what was written before is not told')
+  guestWrites(0x1000)
+  guestWrites(5 * MIB)
+  memory.write(0x2fff, new Uint8Array(2))
+  memory.write(0x7000, new Uint8Array(0))
+  assert.deepEqual(taken(), [1, 2, 3, (5 * MIB) / 4096])
+  assert.deepEqual(taken(), [])
+  tables.mapPage(6 * MIB, 0x300000)
+  assert.deepEqual(taken(), [(6 * MIB) / 4096], 'another frame is as good as a write')
+  tables.mapPage(6 * MIB, memory.base + 6 * MIB)
+  assert.ok(flushes >= 5)
+  log.stop()
+  assert.equal(memory.onWrite, undefined)
+  assert.equal(tables.translate(5 * MIB + 7), 21 * MIB + 7)
+  assert.equal(physical.freeBytes, free, 'large pages are large again')
+  assert.deepEqual(host.dram.slice(tables.rootSpa, tables.rootSpa + 4096), before.slice(tables.rootSpa, tables.rootSpa + 4096))
+  assert.equal(view.getUint32(entryOf(0x1000), true) & 0x67, 0x67)
 })

@@ -4,13 +4,15 @@ import { LARGE_PAGE_BYTES, PAGE_BYTES, type PhysicalMemory } from './physical-me
 /*
  * Nested page tables (APM vol. 2, sections 15.25.5 and 5.3): four levels, 2 MiB pages where nothing forbids, 4 KiB pages
  * elsewhere. The user bit is set everywhere, because nested walks are user accesses. Accessed and dirty are set beforehand: nobody
- * here evicts pages, and the walker then has nothing to write. What is not mapped is MMIO or nothing.
+ * here evicts pages, and the walker then has nothing to write. While writes are watched, dirty is clear until the walker sets it, and all
+ * pages are of 4 KiB. What is not mapped is MMIO or nothing.
  */
 const PRESENT = 0x1
 const TABLE_FLAGS = 0x27
 const PAGE_FLAGS = 0x67
 const LARGE = 0x80
 const LARGE_FLAGS = PAGE_FLAGS | LARGE
+const DIRTY = 0x40
 const ENTRIES = 512
 
 interface Table {
@@ -48,6 +50,7 @@ export class NestedTables {
 
   /** One 4 KiB page; a large page over it is split first. The caller flushes the guest's TLB entries. */
   mapPage(gpa: number, spa: number): void {
+    // Another frame behind a page is as good as a write to it: it stays dirty even while writes are watched.
     this.#set(this.#pageTable(gpa), index(gpa, 0), spa, PAGE_FLAGS)
   }
 
@@ -69,6 +72,82 @@ export class NestedTables {
       if (!table) return undefined
     }
     return undefined
+  }
+
+  // ---- who writes ------------------------------------------------------------------------------------------------
+
+  /** From now on each page has a dirty bit of its own, clear until something writes. The caller flushes the guest's TLB entries. */
+  watchWrites(): void {
+    for (const { directory, gpa } of this.#directories())
+      for (let at = 0; at < ENTRIES; at++)
+        if ((directory.view.getUint32(at * 8, true) & LARGE) !== 0) this.#pageTable(gpa + at * LARGE_PAGE_BYTES)
+    this.takeWritten(() => undefined)
+  }
+
+  /** Tells the numbers of the pages that were written to since the last call, and clears their bits. The caller flushes the guest's TLB entries. */
+  takeWritten(visit: (page: number) => void): void {
+    for (const { directory, gpa } of this.#directories()) {
+      for (let at = 0; at < ENTRIES; at++) {
+        const table = this.#child(directory, at)
+        if (table) this.#takeFrom(table, (gpa + at * LARGE_PAGE_BYTES) / PAGE_BYTES, visit)
+      }
+    }
+  }
+
+  /** The walker has set bits in memory only; everything else stands in the copy too. */
+  #takeFrom(table: Table, firstPage: number, visit: (page: number) => void): void {
+    const live = this.#host.read(table.spa, PAGE_BYTES)
+    const words = new DataView(live.buffer, live.byteOffset, PAGE_BYTES)
+    let changed = false
+    for (let i = 0; i < ENTRIES; i++) {
+      const low = words.getUint32(i * 8, true)
+      if ((low & (PRESENT | DIRTY)) !== (PRESENT | DIRTY)) continue
+      visit(firstPage + i)
+      table.view.setUint32(i * 8, (table.view.getUint32(i * 8, true) & ~DIRTY) >>> 0, true)
+      changed = true
+    }
+    if (changed) this.#host.write(table.spa, bytesOf(table))
+  }
+
+  /** As before `watchWrites`: dirty bits set, large pages where frames lie as a large page needs them. */
+  unwatchWrites(): void {
+    for (const { directory } of this.#directories()) {
+      for (let at = 0; at < ENTRIES; at++) {
+        const table = this.#child(directory, at)
+        if (table) this.#settle(directory, at, table)
+      }
+    }
+  }
+
+  #settle(directory: Table, at: number, table: Table): void {
+    const base = entrySpa(table.view, 0)
+    let whole = base % LARGE_PAGE_BYTES === 0
+    for (let i = 0; i < ENTRIES; i++) {
+      const low = table.view.getUint32(i * 8, true)
+      if ((low & PRESENT) !== 0) table.view.setUint32(i * 8, (low | DIRTY) >>> 0, true)
+      whole &&= (low & PRESENT) !== 0 && entrySpa(table.view, i) === base + i * PAGE_BYTES
+    }
+    if (!whole) return this.#host.write(table.spa, bytesOf(table))
+    this.#set(directory, at, base, LARGE_FLAGS)
+    this.#tables.delete(table.spa)
+    this.#memory.free(table.spa, PAGE_BYTES)
+  }
+
+  /** The tables whose entries are large pages or lead to page tables, each with the address that its first entry is for. */
+  *#directories(): Generator<{ readonly directory: Table; readonly gpa: number }> {
+    for (let i = 0; i < ENTRIES; i++) {
+      const pointers = this.#child(this.#root, i)
+      if (!pointers) continue
+      for (let j = 0; j < ENTRIES; j++) {
+        const directory = this.#child(pointers, j)
+        if (directory) yield { directory, gpa: i * 2 ** 39 + j * 2 ** 30 }
+      }
+    }
+  }
+
+  #child(table: Table, at: number): Table | undefined {
+    const low = table.view.getUint32(at * 8, true)
+    return (low & PRESENT) === 0 || (low & LARGE) !== 0 ? undefined : this.#tables.get(entrySpa(table.view, at))
   }
 
   release(): void {
@@ -129,6 +208,10 @@ function index(gpa: number, level: number): number {
 function putEntry(view: DataView, at: number, spa: number, flags: number): void {
   view.setUint32(at * 8, ((spa >>> 0) | flags) >>> 0, true)
   view.setUint32(at * 8 + 4, Math.floor(spa / 0x100000000), true)
+}
+
+function entrySpa(view: DataView, at: number): number {
+  return view.getUint32(at * 8 + 4, true) * 0x100000000 + ((view.getUint32(at * 8, true) & 0xfffff000) >>> 0)
 }
 
 function bytesOf(table: Table): Uint8Array {

@@ -171,6 +171,24 @@ export class Vcpu {
     this.#savedTscAux = this.core.rdmsr(MSR_TSC_AUX)
   }
 
+  /** LSTAR, which VMRUN leaves in the core. While it has its core. */
+  syscallEntry(): bigint {
+    this.vmcb.store()
+    this.core.vmsave(this.vmcb.spa)
+    this.vmcb.fetch()
+    return this.vmcb.big(V.VMCB_LSTAR)
+  }
+
+  /** EXITCODE of the last exit. */
+  get exitCode(): number {
+    return this.vmcb.u32(V.VMCB_EXITCODE)
+  }
+
+  /** How often each exit has come, by its code. */
+  exits(): ReadonlyMap<number, number> {
+    return new Map([...this.exitCounts].map((count, code): [number, number] => [code, count]).filter(([, count]) => count > 0))
+  }
+
   // ---- saved and restored ----------------------------------------------------------------------------------------
 
   /** Between two runs, while it has its core. Of the VMCB's control area nothing is kept but the shadow: all else follows. */

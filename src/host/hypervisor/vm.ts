@@ -2,11 +2,12 @@ import { assert } from '../../lib/assert.js'
 import type { Pc } from '../bus/index.js'
 import type { Packet } from '../sev-driver/index.js'
 import type { EntryState, LaunchRegion } from './boot-image.js'
+import { DirtyLog } from './dirty-log.js'
 import { writeControls, writeEntryState } from './entry-state.js'
-import { exitCountsOf, registerReport, syscallEntry, type ExitReason, type ExitReport, type RegisterReport } from './exit-report.js'
+import { registerReport, type ExitReason, type ExitReport, type RegisterReport } from './exit-report.js'
 import { handleExit } from './exits.js'
 import { GuestClock } from './guest-clock.js'
-import { VIDEO_HOLE_BASE, VIDEO_HOLE_END, VmMemory } from './guest-memory-access.js'
+import { VmMemory } from './guest-memory-access.js'
 import type { Sleep } from './host-loop.js'
 import type { HostMachine } from './host-machine.js'
 import { launchMeasured, planLaunch, writeRegions, type Measurement } from './launch.js'
@@ -20,7 +21,6 @@ import { SerialFeed } from './serial-feed.js'
 import { restoreParts, saveParts, type VmParts } from './state/vm-parts.js'
 import { Vcpu } from './vcpu.js'
 import { createBoard, type BoardEvents } from './vm-board.js'
-import * as V from '../../spec/svm/vmcb.js'
 import type { TransferSession, VmOptions, VmStatistics } from './vm-options.js'
 import { XSAVE_BYTES } from './xsave-area.js'
 
@@ -44,6 +44,7 @@ export class Vm {
   readonly pc: Pc
   readonly vcpu: Vcpu
   readonly nestedTables: NestedTables
+  readonly dirtyLog: DirtyLog
   readonly paravirtual: Paravirtual
   /** What was laid into memory, in measured order. */
   readonly launchRegions: readonly LaunchRegion[]
@@ -62,6 +63,7 @@ export class Vm {
   #pausedAtTicks = 0
   #sleep: Sleep | undefined
   #arriving = false
+  #stateTaken = false
   #released = false
 
   /** Plans and allocates; throws `HostResourceError` or the image's own error where that cannot be. */
@@ -76,17 +78,13 @@ export class Vm {
     this.#entry = plan?.entry
 
     const core = machine.core(options.coreIndex ?? 0)
-    this.clock = new GuestClock(
-      core,
-      options.tscKHz ?? TSC_KHZ,
-      options.time === 'virtual',
-      options.tscTicksPerInstruction ?? TICKS_PER_INSTRUCTION,
-    )
+    const { tscKHz = TSC_KHZ, tscTicksPerInstruction = TICKS_PER_INSTRUCTION } = options
+    this.clock = new GuestClock(core, tscKHz, options.time === 'virtual', tscTicksPerInstruction)
     this.asid = machine.allocateAsid(sev)
     this.memory = new VmMemory(machine.port, this.#allocateFrames(), options.memoryBytes)
     this.nestedTables = new NestedTables(machine.port, machine.memory)
-    this.nestedTables.mapRange(0, this.memory.base, VIDEO_HOLE_BASE)
-    this.nestedTables.mapRange(VIDEO_HOLE_END, this.memory.base + VIDEO_HOLE_END, options.memoryBytes - VIDEO_HOLE_END)
+    for (const { gpa, bytes } of this.memory.ranges) this.nestedTables.mapRange(gpa, this.memory.base + gpa, bytes)
+    this.dirtyLog = new DirtyLog(this.nestedTables, this.memory, () => this.vcpu.requestTlbFlush())
     const wallMsAtStart = options.clock.wallMs()
     this.paravirtual = new Paravirtual(this.memory, this.clock, sev, wallMsAtStart)
     this.pc = createBoard(options, this.memory, this.clock, wallMsAtStart, this.#boardEvents())
@@ -156,14 +154,10 @@ export class Vm {
 
   /** Lays the image into memory, encrypts it where asked, and sets the vCPU to its first instruction. `run` does it where it has not been done. */
   launch(): void {
-    if (!this.#entry) throw new Error('a VM without an image is not launched: its guest arrives from elsewhere')
+    const entry = this.#entry
+    if (!entry) throw new Error('a VM without an image is not launched: its guest arrives from elsewhere')
     this.#lifecycle.move('launching')
-    try {
-      this.#layOut(this.#entry)
-    } catch (error) {
-      this.#lifecycle.move('stopped')
-      throw error
-    }
+    this.#orStop(() => this.#layOut(entry))
     if (!this.awaitsOwner) this.admit()
   }
 
@@ -276,8 +270,7 @@ export class Vm {
   }
 
   get #parts(): VmParts {
-    const { options, clock, paravirtual, pc, vcpu } = this
-    return { options, clock, paravirtual, pc, vcpu, serial: this.#serial }
+    return { ...this, serial: this.#serial }
   }
 
   /**
@@ -296,18 +289,34 @@ export class Vm {
     this.#writeControls()
   }
 
-  /** The guest's memory is here: RECEIVE_FINISH, and the machine takes the state. StateError or SevError where it does not; then the VM has stopped. */
-  completeArrival(state: Uint8Array): void {
+  /** The guest's memory is here: the machine takes the state, and does not run yet. StateError where it does not; then the VM has stopped. */
+  takeState(state: Uint8Array): void {
     assert(this.#arriving, 'a guest arrives that has begun to')
+    this.#orStop(() => restoreParts(this.#parts, state))
+    this.#stateTaken = true
+  }
+
+  /** The guest is ours: RECEIVE_FINISH, after `takeState` where it has not been done. SevError where the secure processor refuses; then the VM has stopped. */
+  completeArrival(state?: Uint8Array): void {
+    if (state) this.takeState(state)
+    assert(this.#arriving && this.#stateTaken, 'memory and state are here')
+    this.#orStop(() => this.#handle !== undefined && this.machine.driver.transfer.receiveFinish(this.#handle))
+    this.#arriving = false
+    this.#lifecycle.move('running')
+  }
+
+  #orStop(act: () => unknown): void {
     try {
-      restoreParts(this.#parts, state)
-      if (this.#handle !== undefined) this.machine.driver.transfer.receiveFinish(this.#handle)
+      act()
     } catch (error) {
       this.#lifecycle.move('stopped')
       throw error
     }
-    this.#arriving = false
-    this.#lifecycle.move('running')
+  }
+
+  /** The guest lives elsewhere now. */
+  depart(): void {
+    this.#end('moved', 'the guest moved to another machine')
   }
 
   /** Gives everything back to the machine. The guest's memory keeps its bytes until another VM gets the frames. */
@@ -377,7 +386,7 @@ export class Vm {
     const beforeNs = clock.virtual ? 0 : clock.nowNs()
     times?.entering()
     vcpu.enter(budget)
-    times?.left(vcpu.vmcb.u32(V.VMCB_EXITCODE))
+    times?.left(vcpu.exitCode)
     const taken = vcpu.instructions - before
     sampler?.ran(taken, vcpu.vmcb)
     if (!clock.virtual) clock.observe(taken, clock.nowNs() - beforeNs)
@@ -443,11 +452,9 @@ export class Vm {
 
   /** Guest memory as the guest sees its private pages. Through DBG_DECRYPT, so the secure processor refuses (SevError) unless the policy allows debugging. */
   debugRead(gpa: number, length: number): Uint8Array | undefined {
-    if (this.#handle === undefined) return this.memory.read(gpa, length)
-    const from = Math.floor(gpa / 16) * 16
-    const to = Math.ceil((gpa + length) / 16) * 16
-    if (!this.memory.isRam(from, to - from)) return undefined
-    return this.machine.driver.dbgDecrypt(this.#handle, this.memory.base + from, to - from).slice(gpa - from, gpa - from + length)
+    const handle = this.#handle
+    if (handle === undefined) return this.memory.read(gpa, length)
+    return this.memory.readBlocks(gpa, length, (spa, bytes) => this.machine.driver.dbgDecrypt(handle, spa, bytes))
   }
 
   /** Maps one guest page to another frame: what a malicious provider may do at any time. */
@@ -464,8 +471,9 @@ export class Vm {
 
   /** LSTAR: where the guest's kernel takes system calls; 0 where it has not said yet. Tells where a kernel of known symbols has been moved to. */
   syscallEntry(): bigint {
-    if (!this.#released) this.machine.acquire(this.vcpu)
-    return this.#released ? 0n : syscallEntry(this.vcpu)
+    if (this.#released) return 0n
+    this.machine.acquire(this.vcpu)
+    return this.vcpu.syscallEntry()
   }
 
   registers(): RegisterReport {
@@ -475,18 +483,14 @@ export class Vm {
   }
 
   statistics(): VmStatistics {
-    return { instructions: this.vcpu.instructions, guestTimeNs: this.clock.nowNs(), exits: exitCountsOf(this.vcpu) }
+    return { instructions: this.vcpu.instructions, guestTimeNs: this.clock.nowNs(), exits: this.vcpu.exits() }
   }
 
   report(): ExitReport {
     const end = this.vcpu.end ?? { reason: 'stopped', explanation: 'the VM is still running' }
-    return {
-      ...end,
-      ...(this.#debugExitValue !== undefined && end.reason === 'debug-exit' && { value: this.#debugExitValue }),
-      registers: this.registers(),
-      instructions: this.vcpu.instructions,
-      guestTimeNs: this.clock.nowNs(),
-    }
+    const value = end.reason === 'debug-exit' ? this.#debugExitValue : undefined
+    const { instructions, guestTimeNs } = this.statistics()
+    return { ...end, ...(value !== undefined && { value }), registers: this.registers(), instructions, guestTimeNs }
   }
 }
 

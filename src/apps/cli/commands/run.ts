@@ -14,6 +14,7 @@ import { dramHash, runSession, type Session, type SessionResult } from '../sessi
 import { Console } from '../terminal/console.js'
 import { ProgressLine } from '../terminal/progress.js'
 import { readBytes, writePublic } from './owner-files.js'
+import { runIncoming } from './run-incoming.js'
 import { readSessionFacts, sessionFiles } from './owner-session.js'
 
 interface RunFlags {
@@ -30,6 +31,8 @@ interface RunFlags {
   readonly testDevice?: boolean
   readonly chip?: string
   readonly ownerSession?: string
+  readonly incoming?: string
+  readonly key?: string
   readonly stats?: boolean
   readonly profile?: string
   readonly profileSymbols?: readonly string[]
@@ -43,6 +46,7 @@ Examples:
   cbit run --memory 256M --append 'cbit.run="uname -a"'   one command, then power off
   cbit run --kernel /boot/vmlinuz-$(uname -r) --initrd /boot/initrd.img-$(uname -r)
   cbit run --kernel test.elf --append "tap"               a Multiboot kernel; serial output on stdout
+  cbit run --incoming 0.0.0.0:7100 --key move.key         wait for a VM that 'cbit migrate' sends here
   echo 'dmesg; poweroff' | cbit run --sev sev --seed 1    commands from a pipe, repeatable to the bit
 `
 
@@ -70,6 +74,8 @@ export function addRun(program: Command): void {
       '--owner-session <dir>',
       "launch with an owner's session and wait, measured, for his answer ('cbit secret'); needs --chip and --sev",
     )
+    .option('--incoming <address>', "start nothing: wait at HOST:PORT for a VM from another machine ('cbit migrate'), of at most --memory")
+    .option('--key <file>', "the key that both machines have, for --incoming ('cbit migrate --new-key' makes one)")
     .option('--stats', 'print on stderr at the end where instructions and time went, and the hash of DRAM')
     .option('--profile <file>', "where the guest's time went, by function, as text or (FILE.json) as JSON; - means stderr")
     .option(
@@ -88,11 +94,16 @@ export function sevMode(flag: string | boolean): SevMode {
   throw new CliError(`'${String(mode)}' is no SEV mode that cbit has`, "give --sev 'none' or 'sev'", exitCodes.usage)
 }
 
-async function run(flags: RunFlags): Promise<void> {
+async function run(flags: RunFlags, command: Command): Promise<void> {
+  checkName(flags.name)
+  if (flags.incoming !== undefined) {
+    // Without --memory a guest of any size may come.
+    const memory = command.getOptionValueSource('memory') === 'default' ? '3G' : flags.memory
+    return finish(await runIncoming({ ...flags, incoming: flags.incoming, memoryBytesMax: memorySize(memory) }), flags)
+  }
   const sev = sevMode(flags.sev)
   const memoryBytes = memorySize(flags.memory)
   const seed = flags.seed === undefined ? undefined : parseCount(flags.seed, '--seed', 0xffffffff)
-  checkName(flags.name)
   const chip = flags.chip === undefined ? undefined : openChip(flags.chip)
   const owner = flags.ownerSession === undefined ? undefined : ownerSession(flags.ownerSession, sev, flags)
   const progress = new ProgressLine()

@@ -14,12 +14,16 @@ const folder = mkdtempSync(join(tmpdir(), 'cbit-control-'))
 before(() => (process.env['XDG_RUNTIME_DIR'] = folder))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
+/** Nobody asks for these here. */
+const nothingToMove = {} as Pick<Machine, 'vm' | 'fuses' | 'migrations'>
+
 /** A machine that is nothing but 8 MiB of memory. */
 function memoryOnly(): Machine & { stopped: boolean } {
   const dram = new Uint8Array(8 << 20)
   dram.set(Buffer.from('needle'), (4 << 20) - 3)
   dram.set(Buffer.from('needle'), 100)
   return {
+    ...nothingToMove,
     description: 'test',
     sev: 'sev',
     memoryBytes: 4 << 20,

@@ -3,6 +3,8 @@
 import { isAbsolute } from 'node:path'
 import type { SnapshotResult } from '../snapshot/take.js'
 
+import type { MigrationStatus } from '../migration/desk.js'
+
 export type ControlRequest =
   | { readonly op: 'status' }
   | { readonly op: 'read'; readonly view: MemoryView; readonly address: number; readonly length: number }
@@ -14,10 +16,24 @@ export type ControlRequest =
   | { readonly op: 'admit'; readonly header?: string; readonly data?: string }
   /** Answered by lines with `progress` until the one with `snapshot` or `error`; closing the connection gives it up. */
   | { readonly op: 'snapshot'; readonly file: string; readonly stop: boolean; readonly receiver?: ReceiverCertificates }
+  | MigrateRequest
+  | { readonly op: 'migrate-status' }
+  | { readonly op: 'migrate-cancel' }
 
 export const receiverNames = ['pdh', 'pek', 'oca', 'cek', 'ask', 'ark'] as const
 /** Base64. */
 export type ReceiverCertificates = Readonly<Record<(typeof receiverNames)[number], string>>
+
+/** The VM goes to a machine that waits at `to`. */
+export interface MigrateRequest {
+  readonly op: 'migrate'
+  readonly to: string
+  /** 64 hexadecimal digits. */
+  readonly key: string
+  readonly bandwidth: number
+  readonly downtimeMaxMs: number
+  readonly roundsMax: number
+}
 
 /** `bus`: system physical memory as DRAM holds it. `guest`: guest physical memory, decrypted by the secure processor where the policy allows. */
 export type MemoryView = 'bus' | 'guest'
@@ -48,6 +64,7 @@ export interface ControlReply {
   readonly advice?: string
   readonly status?: VmStatus
   readonly launch?: LaunchReport
+  readonly migration?: MigrationStatus
   readonly address?: number
   readonly addresses?: readonly number[]
   readonly snapshot?: SnapshotResult
@@ -85,11 +102,19 @@ export function parseRequest(line: string): ControlRequest | undefined {
     case 'map':
     case 'stop':
     case 'launch-report':
+    case 'migrate-status':
+    case 'migrate-cancel':
       return { op: request['op'] }
     case 'admit': {
       const { header, data } = request
       if (header === undefined && data === undefined) return { op: 'admit' }
       return isBase64(header) && isBase64(data) ? { op: 'admit', header, data } : undefined
+    }
+    case 'migrate': {
+      const { to, key, bandwidth, downtimeMaxMs, roundsMax } = request
+      if (typeof to !== 'string' || typeof key !== 'string' || !isAddress(bandwidth) || !isAddress(downtimeMaxMs) || !isAddress(roundsMax))
+        return undefined
+      return { op: 'migrate', to, key, bandwidth, downtimeMaxMs, roundsMax }
     }
     case 'read': {
       const { view, address, length } = request

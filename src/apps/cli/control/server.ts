@@ -5,6 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { Machine } from '../machine.js'
 import { exitCodes } from '../ending.js'
 import { CliError } from '../errors.js'
+import { parseAddress, parseKey } from '../migration/key-file.js'
 import { mapMemory } from '../memory/classify.js'
 import { ControlClient } from './client.js'
 import type { Receiver } from '../../../host/hypervisor/index.js'
@@ -154,6 +155,21 @@ function answer(request: Exclude<ControlRequest, { readonly op: 'snapshot' }>, m
       const launch = machine.launchReport()
       return { reply: launch ? { launch } : { error: 'this VM has no measurement: it is not encrypted' } }
     }
+    case 'migrate': {
+      const key = parseKey(request.key)
+      if (!key || request.roundsMax === 0) return { reply: { error: 'this is no request that this version of cbit knows' } }
+      const { bandwidth, downtimeMaxMs, roundsMax } = request
+      return {
+        reply: { migration: machine.migrations.start({ to: parseAddress(request.to, '--to'), key, bandwidth, downtimeMaxMs, roundsMax }) },
+      }
+    }
+    case 'migrate-status': {
+      const { status } = machine.migrations
+      return { reply: status ? { migration: status } : { error: 'this VM has not been asked to move' } }
+    }
+    case 'migrate-cancel':
+      machine.migrations.cancel()
+      return { reply: {} }
     case 'admit': {
       const bytes = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'))
       const { header, data } = request

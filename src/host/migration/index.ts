@@ -1,0 +1,7 @@
+export { FRAME_OVERHEAD_BYTES, FrameChannel, FrameReader, FrameWriter } from './frames.js'
+export type { Journal, Outcome } from './journal.js'
+export { MIGRATION_ID_BYTES, type Standing } from './messages.js'
+export { type Pipe, PipeBroken, ProtocolError } from './pipe.js'
+export { askStanding, HandOverLost, tellOutcome } from './settle.js'
+export { MigrationRefused, type MigrationResult, OutgoingMigration, type Progress, type SourceOptions } from './source.js'
+export { IncomingMigration, type TargetOptions } from './target.js'
