@@ -195,7 +195,9 @@ export class Machine {
   hit(la: bigint, table: 'read' | 'write' | 'exec'): number | undefined {
     const entries = table === 'exec' ? TLB_EXEC_ENTRIES : TLB_ENTRIES
     const base = table === 'read' ? TLB_READ : table === 'write' ? TLB_WRITE : TLB_EXEC
-    const entry = base + (Number(la >> 12n) & (entries - 1)) * 16
+    // Slots of code in the lower half depend on the space too.
+    const salt = table === 'exec' && la < 1n << 63n ? this.get32(SPACE) * 37 : 0
+    const entry = base + ((Number(BigInt.asUintN(31, la >> 12n)) ^ salt) & (entries - 1)) * 16
     if (this.get64(entry) !== ((BigInt.asUintN(64, la) & ~0xfffn) | BigInt(this.get32(CTX)))) return undefined
     return ((this.get32(entry + 8) + Number(la & 0xffffffffn)) >>> 0) - DRAM
   }

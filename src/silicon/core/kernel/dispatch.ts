@@ -30,10 +30,7 @@ import {
   PC,
   SEV_ACTIVE,
   SHADOW,
-  SPACE,
   STEP_ARMED,
-  TLB_EXEC,
-  TLB_EXEC_ENTRIES,
 } from '../state/layout'
 import {
   BLOCK_COUNT,
@@ -50,22 +47,18 @@ import { code_find } from './code-cache'
 import { debug_instruction, debug_single_step } from './debug'
 import { deliver_fault } from './exception'
 import { GP, raise_error, raise, UD } from './fault'
-import { global_context, mmu_fill } from './mmu'
+import { exec_entry, global_context, mmu_fill, space_salt } from './mmu'
 import { svm_events, svm_leave } from './svm'
 
 const EXECUTE: u32 = 2
 const NO_MEMORY: usize = 1
 /** While an instruction runs in an interrupt shadow, SHADOW is 2; the instruction itself may set it to 1 anew. */
 const SHADOW_RUNNING: u32 = 2
-/** Spreads the blocks of neighbouring spaces over the jump cache. */
-const SPACE_SPREAD: u32 = 37
 
 // @ts-ignore: decorator
 @inline
 function jump_entry(s: usize, la: u64): usize {
-  // Programs lie at the same addresses in all spaces, the kernel is everywhere.
-  const salt: usize = <i64>la < 0 ? 0 : load<u32>(s, SPACE) * SPACE_SPREAD
-  return s + JUMP_CACHE + ((<usize>la ^ <usize>(la >> 12) ^ salt) & (JUMP_CACHE_ENTRIES - 1)) * 16
+  return s + JUMP_CACHE + ((<usize>la ^ <usize>(la >> 12) ^ space_salt(s, la)) & (JUMP_CACHE_ENTRIES - 1)) * 16
 }
 
 // @ts-ignore: decorator
@@ -144,12 +137,6 @@ export function follow_link(s: usize, from: u64, link: usize): usize {
   if (!block) return 0
   if ((from ^ pc) >> 12 == 0 && load<u32>(block, BLOCK_FRAME2) == BLOCK_NO_FRAME) store<u32>(link, <u32>block + BLOCK_FIRST_RECORD)
   return block + BLOCK_FIRST_RECORD
-}
-
-// @ts-ignore: decorator
-@inline
-function exec_entry(s: usize, la: u64): usize {
-  return s + TLB_EXEC + (<usize>(la >> 12) & (TLB_EXEC_ENTRIES - 1)) * 16
 }
 
 /** Does `entry` of the exec TLB translate `la` now? */

@@ -235,8 +235,8 @@ export function mmu_flush_pcid(s: usize, pcid: u32): void {
 }
 
 /**
- * INVLPG: entries stand in a slot that depends on the page alone, so that one slot of each table holds the page for whatever
- * space. Regions that a large page has been seen in are dropped as a whole, and so are all partial walks (section 5.5.2).
+ * INVLPG: data entries stand in a slot that depends on the page alone, so that one slot of each table holds the page for whatever
+ * space; of code, all is dropped where the page may hold some. Regions that a large page has been seen in are dropped as a whole, and so are all partial walks (section 5.5.2).
  */
 export function mmu_flush_page(s: usize, la: u64): void {
   memory.fill(s + MMU_WALKS, 0, MMU_WALKS_COUNT * 32)
@@ -251,7 +251,6 @@ export function mmu_flush_page(s: usize, la: u64): void {
   const page = <usize>(la >> 12)
   store<u64>(s + TLB_READ + (page & (TLB_ENTRIES - 1)) * 16, 0)
   store<u64>(s + TLB_WRITE + (page & (TLB_ENTRIES - 1)) * 16, 0)
-  store<u64>(s + TLB_EXEC + (page & (TLB_EXEC_ENTRIES - 1)) * 16, 0)
   if (has_bit(s + MMU_CODE_PAGES, la >> 12)) clear_code(s)
 }
 

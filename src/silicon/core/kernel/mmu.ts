@@ -30,6 +30,7 @@ export const MMU_NO_MEMORY: usize = 1
 const MODE_ALIGNED: u32 = 3
 const MODE_SUPERVISOR_AC: u32 = 2
 const MODE_USER: u32 = 1
+const SPACE_SPREAD: u32 = 37
 const CR3_NO_FLUSH: u64 = (<u64>1) << 63
 
 /**
@@ -93,7 +94,7 @@ function enter(s: usize, la: u64, access: u32, page: usize, frame: u32): void {
   if (kind == ACCESS_FETCH) {
     mark_bit(s + MMU_CODE_PAGES, la >> 12)
     const context = everywhere ? (la & ~0xfff) | global_context(s) : tag
-    set_entry(s + TLB_EXEC + (number & (TLB_EXEC_ENTRIES - 1)) * 16, context, la, page, frame)
+    set_entry(exec_entry(s, la), context, la, page, frame)
     return
   }
   if (watches_data(s)) return
@@ -116,6 +117,20 @@ function mark_large(s: usize, la: u64): void {
   }
   mark_bit(s + MMU_LARGE_PAGES, la >> 21)
   if (found_shift == 22) mark_bit(s + MMU_LARGE_PAGES, (la >> 21) ^ 1)
+}
+
+/** Programs lie at the same addresses in all spaces, the kernel is everywhere: what the slot of a program's code depends on besides its address. */
+// @ts-ignore: decorator
+@inline
+export function space_salt(s: usize, la: u64): usize {
+  return <i64>la < 0 ? 0 : load<u32>(s, SPACE) * SPACE_SPREAD
+}
+
+/** Slot of the exec TLB for `la`. */
+// @ts-ignore: decorator
+@inline
+export function exec_entry(s: usize, la: u64): usize {
+  return s + TLB_EXEC + ((<usize>(la >> 12) ^ space_salt(s, la)) & (TLB_EXEC_ENTRIES - 1)) * 16
 }
 
 /** CTX of a fetch from a global page. User mode has none: such pages are not entered for it. */
