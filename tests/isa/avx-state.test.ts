@@ -225,3 +225,18 @@ test('an aligned VEX move of 32 bytes needs 32-byte alignment, other operands no
   u.run(1, 0xc5, 0xfc, 0x58, 0x03) // vaddps ymm0, ymm0, [rbx]
   assert.equal(u.pc, 0x8004)
 })
+
+test('what the host saves of a core and restores has the upper halves', () => {
+  const m = enable(machine.long64(3), 0x207)
+  m.set32(S.PKRU, 0x30)
+  assert.equal(m.kernel.exports.save_extended(m.s, AREA, 0), 0)
+  assert.deepEqual([m.r64(AREA + 512), m.r64(AREA + 576), m.r64(AREA + 824), m.r32(AREA + 832)], [0x207n, 0x2000n, 0x201fn, 0x30])
+  m.run(1, ...VZEROALL)
+  m.set32(S.PKRU, 0)
+  assert.equal(m.kernel.exports.restore_extended(m.s, AREA, 0), 0)
+  assert.deepEqual(highs(m), filled)
+  assert.equal(m.u32(S.PKRU), 0x30)
+  m.w64(AREA + 512, 3n)
+  assert.equal(m.kernel.exports.restore_extended(m.s, AREA, 0), 0)
+  assert.deepEqual([m.get(high(4)), m.get(low(4)), m.u32(S.PKRU)], [0n, 0x1008n, 0])
+})

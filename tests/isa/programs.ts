@@ -94,6 +94,8 @@ const astrayX87 = /^(F2XM1|FYL2XP?1?|FPATAN|FPTAN|FSINCOS|FSIN|FCOS|FLDENV|FRSTO
 
 function fit(row: CompiledRow): boolean {
   const { mnemonic, options } = row.row
+  // VEX forms as their twins; where a gather reads is not known beforehand.
+  if (options.indexed || (row.vex && astray.has(mnemonic.slice(1)))) return false
   if (options.system || options.modes === 'i64' || astray.has(mnemonic) || astrayX87.test(mnemonic) || /MASKMOV/.test(mnemonic))
     return false
   return !hasOperand(row, 'O')

@@ -336,3 +336,17 @@ test('CLZERO clears the line, CLAC and STAC need level 0', () => {
   const u = machine.long64(3)
   u.fault(6, 0x0f, 0x01, 0xca)
 })
+
+test('RDRAND and RDSEED take 66 for 16 bits; F2 before them, and F3 before RDRAND, is #UD', () => {
+  const m = machine.long64(3)
+  m.set(S.RAX, 0x1122334455667788n)
+  m.run(1, 0x66, 0x0f, 0xc7, 0xf0)
+  assert.equal(m.get(S.RAX) >> 16n, 0x112233445566n)
+  for (const code of [
+    [0xf2, 0x0f, 0xc7, 0xf0],
+    [0xf3, 0x0f, 0xc7, 0xf0],
+    [0xf2, 0x0f, 0xc7, 0xf8],
+    [0x66, 0xf2, 0x0f, 0xc7, 0xf0],
+  ])
+    machine.long64(3).fault(6, ...code)
+})
