@@ -3,7 +3,7 @@
 
 import {
   CR0, CR3, CR4, CTX, EFER, FAULT, GLOBAL_SPACE, LAST_FRAME, NESTED_PAGING, SPACE, TLB_ENTRIES, TLB_EXEC, TLB_EXEC_ENTRIES, TLB_MISSES,
-  TLB_READ, TLB_WRITE,
+  SPACE_SPREAD, TLB_READ, TLB_WRITE,
 } from '../state/layout'
 import { FAULT_NOT_CANONICAL } from '../state/system-layout'
 import { MMU_CODE_PAGES, MMU_GIANT_PAGES, MMU_LARGE_PAGES, MMU_PAGE_READ, MMU_PAGE_WRITE, MMU_PDPTE, PAGE_USER } from './svm-state'
@@ -30,7 +30,6 @@ export const MMU_NO_MEMORY: usize = 1
 const MODE_ALIGNED: u32 = 3
 const MODE_SUPERVISOR_AC: u32 = 2
 const MODE_USER: u32 = 1
-const SPACE_SPREAD: u32 = 37
 const CR3_NO_FLUSH: u64 = (<u64>1) << 63
 
 /**

@@ -223,7 +223,9 @@ export const TLB_READ = 0x1000
 export const TLB_WRITE = 0x11000
 export const TLB_ENTRIES = 4096
 export const TLB_EXEC = 0x21000
+/** A program's page n has slot n ^ SPACE * SPACE_SPREAD, one of the upper half slot n, so that programs at the same addresses do not evict each other. */
 export const TLB_EXEC_ENTRIES = 1024
+export const SPACE_SPREAD = 37
 // ---- between regions
 /** Flags in parts as a region leaves them for the next one (ir/flag-kinds.ts): kind u32 (0: they stand in FLAG_RES and FLAG_AUX), operands and result u64. */
 export const LAZY_KIND = 0x25000
