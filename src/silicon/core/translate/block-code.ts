@@ -6,7 +6,7 @@ import * as S from '../state/layout.js'
 import { AccessCode, loadForms } from './access-code.js'
 import { ArithmeticCode, binaryForm } from './arithmetic-code.js'
 import { BitCode } from './bit-code.js'
-import { type CallContext, CallCode } from './call-code.js'
+import { type CallContext, CallCode, mayDropCode } from './call-code.js'
 import type { Flags } from './flags.js'
 import { type GuestCode, L_LA, L_PC, L_STALE, L_V } from './guest.js'
 import { flagsAreLive } from './liveness.js'
@@ -110,9 +110,8 @@ export class BlockCode {
     } else if (code === op.OP_BSWAP32 || code === op.OP_BSWAP64) this.moves.swapBytes(record)
     else if (!this.bits.emit(record, this.flagsLive(position))) {
       this.calls.emit(record)
-      if (code !== op.OP_HLP && code !== op.OP_VEC && code !== op.OP_X87) return
-      this.mayBeStale = true
-      this.spent = true
+      this.mayBeStale ||= mayDropCode(record)
+      this.spent ||= code === op.OP_HLP
     }
   }
 

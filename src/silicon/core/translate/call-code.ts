@@ -39,6 +39,13 @@ const extendedState: ReadonlySet<number> = new Set(
 /** x87 instructions that use the flags or AX. */
 export const usesIntegerState = (id: number): boolean => (id >= x87.X87_FCOMI && id <= x87.X87_FCMOV) || id === x87.X87_FNSTSW_AX
 
+/** Whether the record may write memory, and so drop code of the region. */
+export function mayDropCode(record: IrRecord): boolean {
+  if (record.op === op.OP_HLP) return true
+  if (record.op === op.OP_X87) return record.a === IN_MEMORY
+  return record.op === op.OP_VEC && (worksOnMemory(record) || isVexForm(vectorId(record)))
+}
+
 /** The place of the instruction after that of `record`. */
 const after = (record: IrRecord): IrRecord => ({ ...record, offset: record.offset + (record.imm >>> 16), index: record.index + 1 })
 

@@ -66,7 +66,7 @@ export class FloatVectorCode {
       this.guards.quiet()
       g.op(w.I32_AND)
     }
-    g.if()
+    g.ifLikely()
     then()
     g.else()
     this.slowly(record)
@@ -109,7 +109,7 @@ export class FloatVectorCode {
     if (id === V.V_CVTDQ2PS) {
       const b = this.source16(record)
       this.guards.quiet()
-      g.if()
+      g.ifLikely()
       assign('b f32x4.convert_i32x4_s', b)
       g.else()
       this.slowly(record)
