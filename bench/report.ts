@@ -4,6 +4,7 @@ import { isMet, speedOver, type Goal } from './goals.js'
 import type { MachineDescription } from './machine.js'
 import { meanRatio, medianOf, ratioOf, type Measurement, type Measurements } from './measure.js'
 import type { Peer, PeerName } from './peers/peer.js'
+import { snapshotLines, type SnapshotMeasurement } from './snapshot.js'
 
 export interface Report {
   readonly when: string
@@ -20,6 +21,7 @@ export interface Report {
   readonly slow: { readonly samples: number; readonly peers: readonly Peer[]; readonly measurements: Measurements } | undefined
   /** What could not be measured, each with the reason. */
   readonly skipped: readonly string[]
+  readonly snapshots: readonly SnapshotMeasurement[]
   readonly goals: readonly Goal[]
 }
 
@@ -94,7 +96,13 @@ function seconds(ms: number | undefined): string {
 
 export function toText(report: Report): string {
   const tables = [tableOf(report), slowTable(report)].filter((table) => table.length > 0)
-  return [...tables.map((table) => [...alignedLines(table), ''].join('\n')), ...goalLines(report), ...warnings(report), ''].join('\n')
+  return [
+    ...tables.map((table) => [...alignedLines(table), ''].join('\n')),
+    ...goalLines(report),
+    ...snapshotLines(report.snapshots, report.clock),
+    ...warnings(report),
+    '',
+  ].join('\n')
 }
 
 function alignedLines(table: readonly string[][]): string[] {
@@ -135,6 +143,7 @@ export function toMarkdown(report: Report): string {
     '',
     ...(slow ? [`Beside the slower peers, with small sizes, median of ${slow.samples}:`, '', ...markdownTable(slowTable(report)), ''] : []),
     ...goalLines(report).map((text) => `- ${text.replace(/ {2,}/, ': ')}`),
+    ...snapshotLines(report.snapshots, report.clock).map((text) => `- ${text}`),
     '',
   ].join('\n')
 }

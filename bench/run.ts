@@ -6,6 +6,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { CliError } from '../src/apps/cli/errors.js'
 import { writeDocument } from './document.js'
 import { goalsOf } from './goals.js'
+import { measureSnapshots, snapshotGoals } from './snapshot.js'
 import { preparedGuest, type PreparedGuest } from './guest/guest-files.js'
 import { describeMachine, load } from './machine.js'
 import { measure, type MeasureOptions, type Measurements } from './measure.js'
@@ -79,13 +80,14 @@ async function main(flags: Flags): Promise<void> {
   const common = { quick: flags.quick ?? false, samples, clock, progress } as const
   const measurements = await measure({ ...common, peers, filesFor: () => files, workloads: available(chosen, guest64, skipped) })
   const slow = await measureSlow(flags, chosen, guest64, skipped, { ...common, quick: true, samples: flags.slowSamples })
+  const snapshots = flags.only ? [] : await measureSnapshots({ files, samples, progress })
   const report: Report = {
     when: new Date().toISOString().slice(0, 10),
-    ...{ quick: flags.quick ?? false, samples, clock, peers, measurements, slow, skipped },
+    ...{ quick: flags.quick ?? false, samples, clock, peers, measurements, slow, skipped, snapshots },
     machine: describeMachine(),
     load: { before, after: load() },
     guest: { kernel: kernelName(files.kernel), append: files.append, memoryMiB: files.memoryMiB, sha256: hashes(files) },
-    goals: goalsOf(measurements, slow?.measurements, files.memoryMiB),
+    goals: [...goalsOf(measurements, slow?.measurements, files.memoryMiB), ...snapshotGoals(snapshots, clock)],
   }
   process.stdout.write(toText(report))
   if (flags.json) writeFileSync(flags.json, toJson(report))

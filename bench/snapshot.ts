@@ -9,7 +9,9 @@ import { openChip } from '../src/apps/cli/chip-folder.js'
 import { ConsoleWatch } from '../src/apps/cli/console-watch.js'
 import { createMachine, type SevMode } from '../src/apps/cli/machine.js'
 import { restoreMachine } from '../src/apps/cli/snapshot/restore.js'
+import type { Goal } from './goals.js'
 import type { GuestFiles } from './peers/peer.js'
+import { median } from './statistics.js'
 
 /** Times in milliseconds, by the clock on the wall and by what the process spent on processors. */
 export interface Times {
@@ -89,4 +91,29 @@ async function measureSnapshot(sev: SevMode, { files, samples, progress }: Snaps
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+const saveMiBPerSecondMin = 150
+
+const rate = (mib: number, times: readonly Times[], clock: keyof Times): number => mib / (median(times.map((time) => time[clock])) / 1000)
+
+/** The rate over what is really written; over the guest's whole memory it is higher, as most of it was never touched. */
+export function snapshotGoals(list: readonly SnapshotMeasurement[], clock: keyof Times): Goal[] {
+  return list.map(({ sev, memoryMiB, pagesMiB, save }) => ({
+    what: `snapshot of a ${memoryMiB} MiB guest, --sev ${sev}, over pages written`,
+    bound: 'at least',
+    limit: saveMiBPerSecondMin,
+    unit: 'MiB/s',
+    measured: rate(pagesMiB, save, clock),
+  }))
+}
+
+export function snapshotLines(list: readonly SnapshotMeasurement[], clock: keyof Times): string[] {
+  return list.map(({ sev, memoryMiB, pagesMiB, save, restore }) => {
+    const seconds = (times: readonly Times[]): string => (median(times.map((time) => time[clock])) / 1000).toFixed(2)
+    return (
+      `snapshot, --sev ${sev}: ${pagesMiB.toFixed(0)} MiB of pages saved in ${seconds(save)} s (${rate(pagesMiB, save, clock).toFixed(0)} MiB/s; ` +
+      `${rate(memoryMiB, save, clock).toFixed(0)} MiB/s of the guest's ${memoryMiB} MiB), restored in ${seconds(restore)} s (${rate(pagesMiB, restore, clock).toFixed(0)} MiB/s)`
+    )
+  })
 }

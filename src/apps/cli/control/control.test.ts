@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Machine } from '../machine.js'
+import type { SnapshotRequest } from '../snapshot/take.js'
 import { chooseVm, ControlClient, runningVms } from './client.js'
 import { parseRequest, requestBytesMax } from './protocol.js'
 import { serveControl } from './server.js'
@@ -115,7 +116,34 @@ test('requests are judged before they are obeyed', () => {
     '{"op":"read","view":"bus","address":0.5,"length":1}',
     '{"op":"find","hex":"abc"}',
     '{"op":"find","hex":""}',
+    '{"op":"snapshot","file":"relative.snap","stop":false}',
+    '{"op":"snapshot","file":"/tmp/a.snap"}',
+    '{"op":"snapshot","file":"/tmp/a\\u0000b","stop":false}',
+    '{"op":"snapshot","file":"/tmp/a.snap","stop":false,"receiver":{"pdh":"AAAA"}}',
   ]
   for (const line of bad) assert.equal(parseRequest(line), undefined, line)
   assert.deepEqual(parseRequest('{"op":"map","extra":1}'), { op: 'map' })
+})
+
+test('a snapshot tells its progress, then its result; whoever goes away gives it up', async () => {
+  const result = { file: '/tmp/a.snap', bytes: 1, sealed: 2, clear: 3, elapsedMs: 4 }
+  let givenUp: Promise<void> | undefined
+  const machine = {
+    ...memoryOnly(),
+    snapshot: (file: string, { signal, progress, stop }: SnapshotRequest) => {
+      progress(0.5)
+      if (!stop) return Promise.resolve({ ...result, file })
+      givenUp = new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
+      return givenUp.then(() => Promise.reject(new Error('given up')))
+    },
+  }
+  const server = await serveControl(machine, 'd')
+  const client = (await ControlClient.open('d'))!
+  const seen: number[] = []
+  const { reply } = await client.ask({ op: 'snapshot', file: '/tmp/a.snap', stop: false }, (done) => seen.push(done))
+  assert.deepEqual([reply.snapshot, seen], [result, [0.5]])
+  const asked = client.ask({ op: 'snapshot', file: '/tmp/a.snap', stop: true }, () => client.close())
+  await assert.rejects(asked, /ended while it was asked/)
+  await givenUp
+  server.close()
 })
