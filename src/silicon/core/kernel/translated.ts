@@ -4,30 +4,15 @@ import {
   CODE_ENTRIES,
   CODE_STALE,
   CODE_TRANSLATED,
-  OP_BIT,
   OP_DIVIDE,
   OP_FLAG,
   OP_HLP,
-  OP_IMUL16,
   OP_MULTIPLY,
   OP_PROFILE,
   OP_REGION,
   OP_ROTATE,
-  OP_SHL8,
-  OP_SHL16,
-  OP_SHL32,
-  OP_SHL64,
-  OP_SHR8,
-  OP_SHR16,
-  OP_SHR32,
-  OP_SHR64,
-  OP_SAR8,
-  OP_SAR16,
-  OP_SAR32,
-  OP_SAR64,
   OP_SCAN,
   OP_SHIFT_DOUBLE,
-  OP_SIGN,
   OP_VEC,
   OP_VLD_BD,
   OP_VST_BD,
@@ -48,19 +33,16 @@ import {
 import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
 import { BUDGET, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R } from '../state/layout'
 import { R_FAULT, R_JUMP, R_LAST, R_NEXT } from '../ir/results'
-import { condition_of, shift_by_register_sar, shift_by_register_shl, shift_by_register_shr } from './alu'
+import { condition_of } from './alu'
 import { helper } from './helper'
 import {
-  bit_operation,
   divide,
   flag_operation,
   multiply_one,
-  multiply_two,
   product_high_of,
   rotate,
   scan,
   shift_double,
-  sign_of_accumulator,
 } from './integer'
 import { jump_quickly } from './dispatch'
 import { after_call, BUDGET_LOW, vector_load, vector_store } from './records'
@@ -161,70 +143,17 @@ function simple_record(s: usize, ip: usize): u32 {
     case OP_MULTIPLY:
       multiply_one(s, ip)
       break
-    case OP_IMUL16:
-      multiply_two(s, ip, 1)
-      break
-    case OP_BIT:
-      bit_operation(s, ip)
-      break
     case OP_SCAN:
       scan(s, ip)
-      break
-    case OP_SIGN:
-      sign_of_accumulator(s, load<u8>(ip, 5))
       break
     case OP_FLAG:
       flag_operation(s, load<u32>(ip, 8))
       break
     default:
-      shift_record(s, ip, op)
-  }
-  return R_NEXT
-}
-
-/** Shifts by a register. */
-function shift_record(s: usize, ip: usize, op: u32): void {
-  switch (op) {
-    case OP_SHL8:
-      shift_by_register_shl<u8>(s, ip)
-      break
-    case OP_SHL16:
-      shift_by_register_shl<u16>(s, ip)
-      break
-    case OP_SHL32:
-      shift_by_register_shl<u32>(s, ip)
-      break
-    case OP_SHL64:
-      shift_by_register_shl<u64>(s, ip)
-      break
-    case OP_SHR8:
-      shift_by_register_shr<u8>(s, ip)
-      break
-    case OP_SHR16:
-      shift_by_register_shr<u16>(s, ip)
-      break
-    case OP_SHR32:
-      shift_by_register_shr<u32>(s, ip)
-      break
-    case OP_SHR64:
-      shift_by_register_shr<u64>(s, ip)
-      break
-    case OP_SAR8:
-      shift_by_register_sar<u8>(s, ip)
-      break
-    case OP_SAR16:
-      shift_by_register_sar<u16>(s, ip)
-      break
-    case OP_SAR32:
-      shift_by_register_sar<u32>(s, ip)
-      break
-    case OP_SAR64:
-      shift_by_register_sar<u64>(s, ip)
-      break
-    default:
       // The translator asks for no other record: a block that met one would be its own mistake.
       unreachable()
   }
+  return R_NEXT
 }
 
 // ---- flags that a region keeps in parts: kind, operands and sign-extended result

@@ -97,8 +97,6 @@ export class CallCode {
         return this.emitSimple(record, [record.a, record.b, record.d], [record.d], true)
       case op.OP_SHIFT_DOUBLE:
         return this.emitSimple(record, [record.a, record.b, record.d, S.T1], [record.d], true)
-      case op.OP_BIT:
-        return this.emitSimple(record, [record.b, record.d], [record.d], true)
       case op.OP_SCAN:
         return this.emitSimple(record, [record.a, record.d], [record.d], true)
       case op.OP_FLAG:
