@@ -53,16 +53,16 @@ export class EncryptionEngine {
     this.install(asid, hmacSha256(this.bootSecret, BOOT_KEY_LABEL, u32le(asid)).slice(0, BLOCK_BYTES))
   }
 
-  /** AES over one frame in place, as the kernel imports it. */
+  /** AES over whole frames in place, as the kernel imports it. */
   readonly imports = {
-    encrypt: (at: number, key: number): void => this.apply(at, key, 'encrypt'),
-    decrypt: (at: number, key: number): void => this.apply(at, key, 'decrypt'),
+    encrypt: (at: number, frames: number, key: number): void => this.apply(at, frames, key, 'encrypt'),
+    decrypt: (at: number, frames: number, key: number): void => this.apply(at, frames, key, 'decrypt'),
   }
 
-  private apply(at: number, key: number, direction: 'encrypt' | 'decrypt'): void {
+  private apply(at: number, frames: number, key: number, direction: 'encrypt' | 'decrypt'): void {
     const start = at >>> 0
     const cipher = (this.ciphers[key] ??= this.makeCipher(this.keys[key]!))
-    this.bytes.set(cipher[direction](this.bytes.subarray(start, start + FRAME_BYTES)), start)
+    this.bytes.set(cipher[direction](this.bytes.subarray(start, start + frames * FRAME_BYTES)), start)
   }
 }
 

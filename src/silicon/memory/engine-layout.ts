@@ -13,6 +13,13 @@ export const TWEAK_TABLE_BASE = 0x80000
 export const TWEAK_TABLE_STRIDE = 0x200
 export const TWEAK_ENTRIES = 28
 
+/** Room for plaintext that is looked at and not kept: LOOK_FRAMES frames. */
+export const LOOK_BASE = 0xc0000
+export const LOOK_FRAMES = 0x10
+
+/** Frames that AES takes in one call at most: what the platform's cipher allocates for its result is bounded. */
+export const CIPHER_FRAMES_MAX = 0x40
+
 /** Variables of the controller. */
 export const CONTROLLER_BASE = 0xe0000
 /** u32: slots of the last-level cache. */
@@ -29,6 +36,8 @@ export const CONTROLLER_TURN = 0x10
 export const CONTROLLER_FILLS = 0x14
 /** u32: frames encrypted back into DRAM since reset. */
 export const CONTROLLER_WRITEBACKS = 0x18
+/** u32: for how many frames the answer of \`look\` is good. */
+export const CONTROLLER_LOOKED = 0x1c
 
 // A slot of SLOT_TABLE_BASE: frame u32 @0 | key u16 @4 | flags u8 @6 | turn u32 @8 | epoch u32 @12.
 /** u32: number of the frame held, or SLOT_FREE; of a free slot, the chain goes on in SLOT_TURN. */

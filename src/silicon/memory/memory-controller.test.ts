@@ -230,6 +230,11 @@ test('the epoch counts up when a pointer handed out in it becomes wrong, and onl
   )
   assert.equal(
     step(() => m.controller.read(FRAME_BYTES, 1, 0)),
+    0,
+    'who reads moves nothing',
+  )
+  assert.equal(
+    step(() => m.frame(1, 0, 0)),
     1,
     'the pointer into the cache is wrong',
   )
@@ -292,6 +297,24 @@ const key = fc.integer({ min: 0, max: 3 })
 const operation = fc.oneof(
   { weight: 4, arbitrary: fc.record({ op: fc.constant('write' as const), spa, content, key }) },
   { weight: 4, arbitrary: fc.record({ op: fc.constant('read' as const), spa, length: fc.integer({ min: 1, max: 40 }), key }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      op: fc.constant('fill' as const),
+      frame: fc.nat({ max: FRAMES - 4 }),
+      frames: fc.integer({ min: 1, max: 3 }),
+      key,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      op: fc.constant('look' as const),
+      spa: fc.nat({ max: 100 * FRAME_BYTES }),
+      frames: fc.integer({ min: 1, max: 40 }),
+      key,
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ op: fc.constant('store' as const), spa, byte: fc.nat({ max: 255 }), key }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('touch' as const), first: fc.nat({ max: FRAMES - 300 }), key }) },
   fc.record({ op: fc.constant('alter' as const), spa, content }),
@@ -336,6 +359,13 @@ test('whatever is done to it, memory reads as DRAM behind an engine with no cach
           model.write(o.spa, o.content, o.key)
         } else if (o.op === 'read') {
           assert.deepEqual(m.controller.read(o.spa, o.length, o.key), model.read(o.spa, o.length, o.key))
+        } else if (o.op === 'fill') {
+          const whole = Uint8Array.from({ length: o.frames * FRAME_BYTES }, (_, i) => i * 11 + o.frame)
+          m.controller.write(o.frame * FRAME_BYTES, whole, o.key)
+          model.write(o.frame * FRAME_BYTES, whole, o.key)
+        } else if (o.op === 'look') {
+          const length = o.frames * FRAME_BYTES - 1
+          assert.deepEqual(Buffer.compare(m.controller.read(o.spa, length, o.key), model.read(o.spa, length, o.key)), 0)
         } else if (o.op === 'store') {
           storeByte(m, pointers, o.spa, o.key, o.byte)
           model.write(o.spa, Uint8Array.of(o.byte), o.key)

@@ -4,7 +4,7 @@ import type { DmaPort } from '../doors/dma.js'
 import type { Fabric, FabricKernel, FabricKey } from '../fabric.js'
 import { FABRIC_BASE, FABRIC_EPOCH, FRAME_BYTES, FRAME_SHIFT } from '../fabric-layout.js'
 import { EncryptionEngine } from './encryption-engine.js'
-import { CONTROLLER_BASE, CONTROLLER_FILLS, CONTROLLER_WRITEBACKS, KEY_SLOTS } from './engine-layout.js'
+import { CONTROLLER_BASE, CONTROLLER_FILLS, CONTROLLER_LOOKED, CONTROLLER_WRITEBACKS, KEY_SLOTS } from './engine-layout.js'
 import type { LinearMemory } from './linear-memory.js'
 
 /**
@@ -21,6 +21,8 @@ export interface MemoryControllerOptions {
 
 interface KernelExports extends FabricKernel {
   init(slots: number): void
+  look(first: number, frames: number, key: number): number
+  frame_to_fill(frame: number, key: number): number
   write_back_range(first: number, frames: number): void
   surrender_range(first: number, frames: number): void
   changed_range(first: number, frames: number): void
@@ -36,10 +38,22 @@ export interface MemoryCounters {
   readonly writebacks: number
 }
 
+const exported = [
+  'init',
+  'frame',
+  'look',
+  'frame_to_fill',
+  'write_back_range',
+  'surrender_range',
+  'changed_range',
+  'surrender_key',
+  'flush',
+]
+
 /** Instantiates the kernel's module over the linear memory, with the engine's AES as its imports. */
 export function loadMemoryKernel(kernel: Uint8Array, memory: WebAssembly.Memory, engine: EncryptionEngine): KernelExports {
   const instance = new WebAssembly.Instance(new WebAssembly.Module(kernel), { env: { memory }, engine: engine.imports })
-  for (const name of ['init', 'frame', 'write_back_range', 'surrender_range', 'changed_range', 'surrender_key', 'flush']) {
+  for (const name of exported) {
     assert(typeof instance.exports[name] === 'function', `the memory kernel exports ${name}`)
   }
   return instance.exports as unknown as KernelExports
@@ -97,8 +111,10 @@ export class MemoryController implements Fabric, DmaPort {
     this.check(spa, target.length, key)
     const { length } = target
     for (let done = 0; done < length;) {
-      const n = Math.min(FRAME_BYTES - ((spa + done) % FRAME_BYTES), length - done)
-      const at = this.addressOf(spa + done, key, 0)
+      const within = (spa + done) % FRAME_BYTES
+      const at =
+        (this.kernel.look(Math.floor((spa + done) / FRAME_BYTES), Math.ceil((within + length - done) / FRAME_BYTES), key) >>> 0) + within
+      const n = Math.min(this.words[(CONTROLLER_BASE + CONTROLLER_LOOKED) / 4]! * FRAME_BYTES - within, length - done)
       target.set(this.bytes.subarray(at, at + n), done)
       done += n
     }
@@ -110,7 +126,7 @@ export class MemoryController implements Fabric, DmaPort {
     if (length === 0) return
     for (let done = 0; done < length;) {
       const n = Math.min(FRAME_BYTES - ((spa + done) % FRAME_BYTES), length - done)
-      this.bytes.set(n === length ? bytes : bytes.subarray(done, done + n), this.addressOf(spa + done, key, 1))
+      this.bytes.set(n === length ? bytes : bytes.subarray(done, done + n), this.addressToWrite(spa + done, n, key))
       done += n
     }
     const first = Math.floor(spa / FRAME_BYTES)
@@ -144,10 +160,11 @@ export class MemoryController implements Fabric, DmaPort {
     assert(Number.isInteger(key) && key >= 0 && key < KEY_SLOTS, `key ${key} exists`)
   }
 
-  /** Where the byte at `spa` stands in linear memory under `key`: good until the next call, for the rest of its frame. */
-  private addressOf(spa: number, key: FabricKey, write: 0 | 1): number {
+  /** Where `bytes` bytes at `spa`, all in one frame, stand in linear memory under `key`: good until the next call. */
+  private addressToWrite(spa: number, bytes: number, key: FabricKey): number {
     const frame = Math.floor(spa / FRAME_BYTES)
     assert(frame < this.dramFrames, 'the range has been checked')
-    return (this.kernel.frame(frame, key, write) >>> 0) + (spa % FRAME_BYTES)
+    const at = bytes === FRAME_BYTES ? this.kernel.frame_to_fill(frame, key) : this.kernel.frame(frame, key, 1)
+    return (at >>> 0) + (spa % FRAME_BYTES)
   }
 }

@@ -1,32 +1,49 @@
-// The encryption engine's arithmetic around AES: each 16-byte block is E_K(P ^ T) ^ T. AES itself is imported, a frame at
-// a time; the tweak T is linear in the block number over GF(2) (docs/decisions/0001-memory-tweak.md).
+// The encryption engine's arithmetic around AES: each 16-byte block is E_K(P ^ T) ^ T. AES itself is imported, for whole
+// frames; the tweak T is linear in the block number over GF(2) (docs/decisions/0001-memory-tweak.md).
 
+import { FRAME_SHIFT } from '../../fabric-layout'
 import { TWEAK_TABLE_BASE, TWEAK_TABLE_STRIDE } from '../engine-layout'
 
-/** AES-128 in place over the 4096 bytes at `at` under the key of slot `key`. */
+/** AES-128 in place over the `frames` frames at `at` under the key of slot `key`. */
 // @ts-ignore: decorator
 @external('engine', 'encrypt')
-declare function aes_encrypt(at: usize, key: u32): void
+declare function aes_encrypt(at: usize, frames: u32, key: u32): void
 
 // @ts-ignore: decorator
 @external('engine', 'decrypt')
-declare function aes_decrypt(at: usize, key: u32): void
+declare function aes_decrypt(at: usize, frames: u32, key: u32): void
 
 const FRAME_BITS_AT: usize = 8 * 16
 const BLOCKS: u32 = 256
 
 export function encrypt_frame(to: usize, from: usize, frame: u32, key: u32): void {
-  const tweak = frame_tweak(frame, key)
-  whiten(to, from, tweak, key)
-  aes_encrypt(to, key)
-  whiten(to, to, tweak, key)
+  whiten_frame(to, from, frame, key)
+  encrypt_whitened(to, frame, 1, key)
 }
 
 export function decrypt_frame(to: usize, from: usize, frame: u32, key: u32): void {
-  const tweak = frame_tweak(frame, key)
-  whiten(to, from, tweak, key)
-  aes_decrypt(to, key)
-  whiten(to, to, tweak, key)
+  whiten_frame(to, from, frame, key)
+  decrypt_whitened(to, frame, 1, key)
+}
+
+/** The first of the three steps, so that one call of AES can take many frames from wherever they are. */
+export function whiten_frame(to: usize, from: usize, frame: u32, key: u32): void {
+  whiten(to, from, frame_tweak(frame, key), key)
+}
+
+/** The other two, in place, for `frames` frames from `first` that stand one behind the other at `at`. */
+export function encrypt_whitened(at: usize, first: u32, frames: u32, key: u32): void {
+  aes_encrypt(at, frames, key)
+  whiten_in_place(at, first, frames, key)
+}
+
+export function decrypt_whitened(at: usize, first: u32, frames: u32, key: u32): void {
+  aes_decrypt(at, frames, key)
+  whiten_in_place(at, first, frames, key)
+}
+
+function whiten_in_place(at: usize, first: u32, frames: u32, key: u32): void {
+  for (let i: u32 = 0; i < frames; i++) whiten_frame(at + (<usize>i << FRAME_SHIFT), at + (<usize>i << FRAME_SHIFT), first + i, key)
 }
 
 // @ts-ignore: decorator

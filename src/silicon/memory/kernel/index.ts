@@ -25,11 +25,13 @@ import {
   WATCH_BASE,
 } from '../../fabric-layout'
 import {
+  CIPHER_FRAMES_MAX,
   CONTROLLER_BASE,
   CONTROLLER_FILLS,
   CONTROLLER_FREE,
   CONTROLLER_FRESH,
   CONTROLLER_HAND,
+  CONTROLLER_LOOKED,
   CONTROLLER_SLOTS,
   CONTROLLER_TURN,
   CONTROLLER_WRITEBACKS,
@@ -37,6 +39,8 @@ import {
   FLAG_DIRTY,
   FLAG_REFERENCED,
   KEY_SLOTS,
+  LOOK_BASE,
+  LOOK_FRAMES,
   PROTECTED_TURNS,
   SLOT_BYTES,
   SLOT_EPOCH,
@@ -45,7 +49,7 @@ import {
   SLOT_KEY,
   SLOT_TURN,
 } from '../engine-layout'
-import { decrypt_frame, encrypt_frame } from './cipher'
+import { decrypt_frame, decrypt_whitened, encrypt_frame, encrypt_whitened, whiten_frame } from './cipher'
 
 const SLOT_FREE: u32 = 0xffffffff
 const IN_DRAM: u32 = 0x80000000
@@ -60,6 +64,9 @@ const PROTECTED: u32 = PROTECTED_TURNS
 const FIRST_SLOT: usize = SLOT_TABLE_BASE
 const SLOT_SIZE: usize = SLOT_BYTES
 const FIRST_DATA: usize = LLC_BASE
+const LOOKED_AT: usize = LOOK_BASE
+const LOOKED_AT_MAX: u32 = LOOK_FRAMES
+const AT_A_TIME: u32 = CIPHER_FRAMES_MAX
 
 /** Prepares the tables of a memory that is all zero. */
 export function init(slots: u32): void {
@@ -75,7 +82,49 @@ export function frame(frame: u32, key: u32, write: u32): usize {
     const slot = slot_at(entry - 1)
     if (load<u16>(slot, SLOT_KEY) == key) return hand_out(slot, write)
   }
-  return key ? make_resident(frame, key, write) : take_from_dram(frame)
+  return key ? make_resident(frame, key, write, true) : take_from_dram(frame, true)
+}
+
+/** As `frame` for somebody who overwrites all of it: what it held is neither decrypted nor written back. */
+export function frame_to_fill(frame: u32, key: u32): usize {
+  if (frame >= load<u32>(FABRIC_BASE, FABRIC_DRAM_FRAMES) || key >= KEYS) return 0
+  const slot = slot_of(load<u32>(FRAME_TABLE_BASE + frame * 4))
+  if (slot && load<u16>(slot, SLOT_KEY) == key) return hand_out(slot, 1)
+  return key ? make_resident(frame, key, 1, false) : take_from_dram(frame, false)
+}
+
+/**
+ * Where the content of the frames from `first` stands as seen under `key`, at most `frames` of them (all exist) and at least one: CONTROLLER_LOOKED says
+ * how many. Good until the next call. Nothing becomes resident, ceases to be, or is handed out: whoever only reads disturbs no core.
+ */
+export function look(first: u32, frames: u32, key: u32): usize {
+  if (!key) {
+    write_back_range(first, frames)
+    store<u32>(CONTROLLER_BASE, frames, CONTROLLER_LOOKED)
+    return dram_of(first)
+  }
+  const slot = slot_under(first, key)
+  let n: u32 = 1
+  if (slot) {
+    while (n < frames && slot_under(first + n, key) == slot + <usize>n * SLOT_SIZE) n++
+    store<u32>(CONTROLLER_BASE, n, CONTROLLER_LOOKED)
+    return data_of(slot)
+  }
+  while (n < frames && n < LOOKED_AT_MAX && !slot_under(first + n, key)) n++
+  // DRAM first, where frames are resident under other keys.
+  write_back_range(first, n)
+  for (let i: u32 = 0; i < n; i++) whiten_frame(LOOKED_AT + (<usize>i << FRAME_SHIFT), dram_of(first + i), first + i, key)
+  decrypt_whitened(LOOKED_AT, first, n, key)
+  store<u32>(CONTROLLER_BASE, n, CONTROLLER_LOOKED)
+  return LOOKED_AT
+}
+
+/** Slot in which the frame is resident under \`key\`, or 0. */
+// @ts-ignore: decorator
+@inline
+function slot_under(frame: u32, key: u32): usize {
+  const slot = slot_of(load<u32>(FRAME_TABLE_BASE + frame * 4))
+  return slot && load<u16>(slot, SLOT_KEY) == key ? slot : 0
 }
 
 // @ts-ignore: decorator
@@ -119,21 +168,21 @@ function hand_out(slot: usize, write: u32): usize {
   return data_of(slot)
 }
 
-/** Key 0: what stands in DRAM, after a resident plaintext has gone back into it. */
-function take_from_dram(frame: u32): usize {
+/** Key 0: what stands in DRAM, after a resident plaintext has gone back into it, if anybody wants it. */
+function take_from_dram(frame: u32, wanted: bool): usize {
   const entry = load<u32>(FRAME_TABLE_BASE + frame * 4)
   if (last_key(entry) != 0) changed(frame)
   const slot = slot_of(entry)
-  if (slot) drop(slot)
+  if (slot) drop(slot, wanted)
   store<u32>(FRAME_TABLE_BASE + frame * 4, IN_DRAM | (load<u32>(FABRIC_BASE, FABRIC_EPOCH) & EPOCH_MASK))
   return dram_of(frame)
 }
 
-function make_resident(frame: u32, key: u32, write: u32): usize {
+function make_resident(frame: u32, key: u32, write: u32, wanted: bool): usize {
   const entry = load<u32>(FRAME_TABLE_BASE + frame * 4)
   if (last_key(entry) != key) changed(frame)
   const resident = slot_of(entry)
-  if (resident) drop(resident)
+  if (resident) drop(resident, wanted)
   else if (entry && last_key(entry) == 0 && (entry & EPOCH_MASK) == (load<u32>(FABRIC_BASE, FABRIC_EPOCH) & EPOCH_MASK)) new_epoch()
 
   const slot = free_slot()
@@ -141,8 +190,10 @@ function make_resident(frame: u32, key: u32, write: u32): usize {
   store<u16>(slot, <u16>key, SLOT_KEY)
   store<u8>(slot, 0, SLOT_FLAGS)
   store<u32>(FRAME_TABLE_BASE + frame * 4, index_of(slot) + 1)
-  decrypt_frame(data_of(slot), dram_of(frame), frame, key)
-  count(CONTROLLER_FILLS)
+  if (wanted) {
+    decrypt_frame(data_of(slot), dram_of(frame), frame, key)
+    count(CONTROLLER_FILLS)
+  }
   return hand_out(slot, write)
 }
 
@@ -175,9 +226,9 @@ function write_back(slot: usize): void {
   count(CONTROLLER_WRITEBACKS)
 }
 
-/** Writes a slot back and frees it. */
-function drop(slot: usize): void {
-  write_back(slot)
+/** Frees a slot, having written it back where its content is wanted. */
+function drop(slot: usize, wanted: bool): void {
+  if (wanted) write_back(slot)
   if (load<u32>(slot, SLOT_EPOCH) == load<u32>(FABRIC_BASE, FABRIC_EPOCH)) new_epoch()
   // With key != 0 in the entry, its epoch field says nothing and stays zero.
   const key: u32 = load<u16>(slot, SLOT_KEY)
@@ -219,7 +270,7 @@ function evict(): void {
     if (flags & FLAG_REFERENCED) {
       store<u8>(slot, flags & ~(<u8>FLAG_REFERENCED), SLOT_FLAGS)
     } else {
-      drop(slot)
+      drop(slot, true)
       freed++
     }
   }
@@ -228,17 +279,36 @@ function evict(): void {
 
 /** Brings DRAM up to date for `frames` frames from `first`; they stay resident. */
 export function write_back_range(first: u32, frames: u32): void {
-  for (let f = first; f < first + frames; f++) {
-    const slot = slot_of(load<u32>(FRAME_TABLE_BASE + f * 4))
-    if (slot) write_back(slot)
+  const end = first + frames
+  for (let f = first; f < end;) {
+    const key = key_to_write_back(f)
+    let n: u32 = 1
+    while (key && f + n < end && n < AT_A_TIME && key_to_write_back(f + n) == key) n++
+    if (key) write_back_run(f, n, key)
+    f += n
   }
+}
+
+/** Key of a frame whose plaintext is newer than DRAM may be, else 0. */
+function key_to_write_back(frame: u32): u32 {
+  const slot = slot_of(load<u32>(FRAME_TABLE_BASE + frame * 4))
+  return slot && load<u8>(slot, SLOT_FLAGS) & FLAG_DIRTY ? load<u16>(slot, SLOT_KEY) : 0
+}
+
+/** Wherever their slots are, in DRAM frames stand one behind the other: AES takes them together. */
+function write_back_run(first: u32, frames: u32, key: u32): void {
+  for (let f = first; f < first + frames; f++) {
+    whiten_frame(dram_of(f), data_of(slot_of(load<u32>(FRAME_TABLE_BASE + f * 4))), f, key)
+    count(CONTROLLER_WRITEBACKS)
+  }
+  encrypt_whitened(dram_of(first), first, frames, key)
 }
 
 /** Writes back and drops `frames` frames from `first`, whose DRAM bytes are about to be altered, and reports them. */
 export function surrender_range(first: u32, frames: u32): void {
   for (let f = first; f < first + frames; f++) {
     const slot = slot_of(load<u32>(FRAME_TABLE_BASE + f * 4))
-    if (slot) drop(slot)
+    if (slot) drop(slot, true)
     changed(f)
   }
 }
@@ -253,7 +323,7 @@ export function surrender_key(key: u32): void {
   const fresh = load<u32>(CONTROLLER_BASE, CONTROLLER_FRESH)
   for (let i: u32 = 0; i < fresh; i++) {
     const slot = slot_at(i)
-    if (load<u32>(slot, SLOT_FRAME) != SLOT_FREE && load<u16>(slot, SLOT_KEY) == key) drop(slot)
+    if (load<u32>(slot, SLOT_FRAME) != SLOT_FREE && load<u16>(slot, SLOT_KEY) == key) drop(slot, true)
   }
   // Frames evicted earlier will read differently too.
   store<u32>(FABRIC_BASE, CHANGED_MAX + 1, FABRIC_CHANGED_COUNT)
@@ -264,6 +334,6 @@ export function flush(): void {
   const fresh = load<u32>(CONTROLLER_BASE, CONTROLLER_FRESH)
   for (let i: u32 = 0; i < fresh; i++) {
     const slot = slot_at(i)
-    if (load<u32>(slot, SLOT_FRAME) != SLOT_FREE) drop(slot)
+    if (load<u32>(slot, SLOT_FRAME) != SLOT_FREE) drop(slot, true)
   }
 }
