@@ -22,6 +22,8 @@ export interface Fabric {
   readonly dramBytes: number
   /** Copies `length` bytes at system physical address `spa` as seen under `key` (0 = no key). Throws RangeError outside DRAM. */
   read(spa: number, length: number, key: FabricKey): Uint8Array
+  /** As `read`, into memory of the caller's: for whoever reads much. */
+  readInto(spa: number, target: Uint8Array, key: FabricKey): void
   /** Writes `bytes` at `spa` under `key`. Throws RangeError outside DRAM. */
   write(spa: number, bytes: Uint8Array, key: FabricKey): void
   /** True when [spa, spa+length) lies in DRAM. */

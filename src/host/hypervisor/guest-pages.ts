@@ -52,15 +52,16 @@ export function beginDeparture(vm: Vm, { platform, vendor }: Receiver): Transfer
 export function* guestPages(vm: Vm): Generator<PageBatch> {
   const { memory } = vm
   const buffer = new Uint8Array(CLEAR_BYTES_MAX)
+  const room = new Uint8Array(PACKET_BYTES_MAX)
   for (let gpa = 0; gpa < memory.bytes; gpa += CLEAR_BYTES_MAX) {
     if (gpa >= VIDEO_HOLE_BASE && gpa < VIDEO_HOLE_END) continue
     const raw = buffer.subarray(0, Math.min(CLEAR_BYTES_MAX, memory.bytes - gpa))
     vm.machine.port.readInto(memory.base + gpa, raw)
-    yield* existing(vm, gpa, raw)
+    yield* existing(vm, gpa, raw, room)
   }
 }
 
-function* existing(vm: Vm, gpa: number, raw: Uint8Array): Generator<PageBatch> {
+function* existing(vm: Vm, gpa: number, raw: Uint8Array, room: Uint8Array): Generator<PageBatch> {
   const shared = vm.paravirtual.sharedPages
   const words = new Uint32Array(raw.buffer, raw.byteOffset, raw.length / 4)
   const isClear = (at: number): boolean => vm.sevHandle === undefined || shared.has((gpa + at) / PAGE_BYTES)
@@ -73,7 +74,7 @@ function* existing(vm: Vm, gpa: number, raw: Uint8Array): Generator<PageBatch> {
     const end = Math.min(raw.length, at + (clear ? CLEAR_BYTES_MAX : PACKET_BYTES_MAX))
     let next = at + PAGE_BYTES
     while (next < end && isClear(next) === clear && !isUntouched(words, next)) next += PAGE_BYTES
-    yield clear ? { gpa: gpa + at, data: raw.subarray(at, next) } : { gpa: gpa + at, ...sealPages(vm, gpa + at, next - at) }
+    yield clear ? { gpa: gpa + at, data: raw.subarray(at, next) } : { gpa: gpa + at, ...sealPages(vm, gpa + at, next - at, room) }
     at = next
   }
 }
@@ -88,9 +89,9 @@ function isUntouched(words: Uint32Array, at: number): boolean {
   return true
 }
 
-/** SEND_UPDATE_DATA of at most 16 KiB of private pages. */
-export function sealPages(vm: Vm, gpa: number, bytes: number): Packet {
-  return vm.machine.driver.transfer.sendUpdateData(vm.sevHandle!, vm.memory.base + gpa, bytes)
+/** SEND_UPDATE_DATA of at most 16 KiB of private pages, into `room` where that is given. */
+export function sealPages(vm: Vm, gpa: number, bytes: number, room?: Uint8Array): Packet {
+  return vm.machine.driver.transfer.sendUpdateData(vm.sevHandle!, vm.memory.base + gpa, bytes, room)
 }
 
 /** Pages into a VM that a guest arrives in. StateError where they cannot be pages of it, SevError where the firmware finds them altered. */

@@ -28,6 +28,7 @@ export class PageSender {
   readonly #source: PageSource
   readonly #bytesPerSecond: number
   // state
+  readonly #room = new Uint8Array(PRIVATE_RUN_PAGES_MAX * PAGE_BYTES)
   pagesSent = 0
   #msPerPage = MS_PER_PAGE_GUESS
   /** The bandwidth limit: no frame before this moment of the host's clock. */
@@ -74,7 +75,7 @@ export class PageSender {
     for (let done = 0; done < pages; done += PRIVATE_RUN_PAGES_MAX) {
       const count = Math.min(PRIVATE_RUN_PAGES_MAX, pages - done)
       const at = memory.base + (first + done) * PAGE_BYTES
-      const { header, data } = machine.driver.transfer.sendUpdateData(sevHandle!, at, count * PAGE_BYTES)
+      const { header, data } = machine.driver.transfer.sendUpdateData(sevHandle!, at, count * PAGE_BYTES, this.#room)
       await this.#gather(MessageType.PRIVATE_PAGES, encodePrivateRun({ first: first + done, pages: count, header, data }))
     }
   }

@@ -69,8 +69,10 @@ export class Area {
     return this.host.read(this.spa, this.length)
   }
 
-  /** This area and `next`, which lies behind it, with what is between them. */
-  readWith(next: Area): Uint8Array {
-    return this.host.read(this.spa, next.spa + next.length - this.spa)
+  /** Into the beginning of `target`: returns what was read. */
+  readInto(target: Uint8Array): Uint8Array {
+    const content = target.subarray(0, this.length)
+    this.host.readInto(this.spa, content)
+    return content
   }
 }

@@ -55,9 +55,9 @@ export class SevTransfer {
     return { session: session!.read(), policy }
   }
 
-  /** At most 16 KiB of guest memory as a packet. */
-  sendUpdateData(handle: number, guestSpa: number, length: number): Packet {
-    return this.give('SEND_UPDATE_DATA', handle, guestSpa, length)
+  /** At most 16 KiB of guest memory as a packet, its data in the beginning of `room` where that is given. */
+  sendUpdateData(handle: number, guestSpa: number, length: number, room?: Uint8Array): Packet {
+    return this.give('SEND_UPDATE_DATA', handle, guestSpa, length, room)
   }
 
   sendUpdateVmsa(handle: number, guestSpa: number, length: number): Packet {
@@ -101,7 +101,13 @@ export class SevTransfer {
     this.take('LAUNCH_SECRET', handle, guestSpa, packet)
   }
 
-  private give(command: 'SEND_UPDATE_DATA' | 'SEND_UPDATE_VMSA', handle: number, guestSpa: number, length: number): Packet {
+  private give(
+    command: 'SEND_UPDATE_DATA' | 'SEND_UPDATE_VMSA',
+    handle: number,
+    guestSpa: number,
+    length: number,
+    room: Uint8Array = new Uint8Array(length),
+  ): Packet {
     const [header, data] = this.calls.lay(PacketHeader.bytes, length)
     this.calls.call(command, PacketBuffer, {
       handle,
@@ -112,8 +118,7 @@ export class SevTransfer {
       transPaddr: data!.paddr,
       transLength: length,
     })
-    const packet = header!.readWith(data!)
-    return { header: packet.subarray(0, PacketHeader.bytes), data: packet.subarray(packet.length - length) }
+    return { header: header!.read(), data: data!.readInto(room) }
   }
 
   private take(

@@ -1,8 +1,9 @@
 import { assert } from '../../lib/assert.js'
 import type { PlatformStateName } from '../../spec/sev/states.js'
+import { PACKET_BYTES_MAX } from '../../spec/sev/command-buffers.js'
 import { SevStatus, type SevStatusCode } from '../../spec/sev/status.js'
 import type { Entropy, Flash, Fuses } from '../doors/board.js'
-import type { Fabric } from '../fabric.js'
+import type { Fabric, FabricKey } from '../fabric.js'
 import { AsidTable } from './asid-table.js'
 import { endorsementKey } from './endorsement.js'
 import type { GuestContext } from './guest-context.js'
@@ -55,6 +56,8 @@ export class Firmware {
   readonly asids: AsidTable
   /** SEV-ES was asked for at INIT (PCTX.CONFIG). */
   encryptedState = false
+  /** What stands in it is good within one command. */
+  private readonly packetRoom = new Uint8Array(PACKET_BYTES_MAX)
   private lastHandle = 0
   private store: SealedStore | undefined
   private held: PlatformIdentity | undefined
@@ -114,6 +117,17 @@ export class Firmware {
     const result = new Uint8Array(bytes)
     this.entropy.fill(result)
     return result
+  }
+
+  /** Runs `use` with one copy of `length` bytes at `spa` under `key`, of which nothing is left behind: the content of a packet, before or after. */
+  withPacket<T>(spa: number, length: number, key: FabricKey, use: (content: Uint8Array) => T): T {
+    const content = this.packetRoom.subarray(0, length)
+    this.fabric.readInto(spa, content, key)
+    try {
+      return use(content)
+    } finally {
+      content.fill(0)
+    }
   }
 
   /** A handle never used since SHUTDOWN, or undefined when the limit of guests is reached. */

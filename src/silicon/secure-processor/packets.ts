@@ -19,12 +19,14 @@ export function takePacket(firmware: Firmware, buffer: Packet, guest: GuestConte
   if (buffer.transLength !== buffer.guestLength) return SevStatus.INVALID_LENGTH
   if (buffer.guestPaddr.lo % BLOCK_BYTES !== 0) return SevStatus.INVALID_ADDRESS
   const header = hostBytes(firmware.fabric, buffer.hdrPaddr, PacketHeader.bytes)
-  const data = hostBytes(firmware.fabric, buffer.transPaddr, buffer.transLength)
+  const data = region(firmware.fabric, buffer.transPaddr, buffer.transLength)
   const target = region(firmware.fabric, buffer.guestPaddr, buffer.guestLength)
   if (!header || !data || !target) return SevStatus.INVALID_ADDRESS
   const flags = PacketHeader.decode(header).flags
   if (flags !== 0) return flags === PACKET_FLAG_COMPRESSED ? SevStatus.UNSUPPORTED : SevStatus.INVALID_PARAM
-  const plaintext = openPacket(guest.transport, purpose, header, data, buffer.guestLength, bound)
+  const plaintext = firmware.withPacket(data.spa, data.length, 0, (content) =>
+    openPacket(guest.transport, purpose, header, content, buffer.guestLength, bound),
+  )
   if (!plaintext) return SevStatus.BAD_MEASUREMENT
 
   firmware.fabric.write(target.spa, plaintext, guest.asid)
@@ -55,8 +57,10 @@ export function givePacket(
   const target = region(firmware.fabric, buffer.transPaddr, buffer.guestLength)
   if (!source || !headerTarget || !target) return SevStatus.INVALID_ADDRESS
 
-  const plaintext = firmware.fabric.read(source.spa, source.length, guest.asid)
-  const { header, data } = sealPacket(guest.transport, purpose, firmware.random(16), plaintext)
+  const iv = firmware.random(16)
+  const { header, data } = firmware.withPacket(source.spa, source.length, guest.asid, (plaintext) =>
+    sealPacket(guest.transport, purpose, iv, plaintext),
+  )
   firmware.fabric.write(headerTarget.spa, header, 0)
   firmware.fabric.write(target.spa, data, 0)
   reply({ hdrLength: PacketHeader.bytes, transLength: data.length })

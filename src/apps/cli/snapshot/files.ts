@@ -6,6 +6,9 @@ import { dirname } from 'node:path'
 import type { Sink, Source } from '../../../host/hypervisor/index.js'
 import { CliError } from '../errors.js'
 
+/** While so much more is being written the disk takes what came before, so that little is left for the end. */
+const DISK_BYTES = 32 << 20
+
 /** `write` fills a file that gets its name when all of it is on the disk; until then, and whatever fails, a file that had the name stays. Mode 0600. */
 export async function writeWhole<T>(file: string, write: (sink: Sink) => Promise<T>): Promise<{ result: T; bytes: number }> {
   const partial = `${file}.${process.pid}.partial`
@@ -14,6 +17,7 @@ export async function writeWhole<T>(file: string, write: (sink: Sink) => Promise
   })
   let bytes = 0
   let diskError: unknown
+  let onDisk: Promise<void> = Promise.resolve()
   try {
     try {
       const result = await write(async (block) => {
@@ -24,14 +28,22 @@ export async function writeWhole<T>(file: string, write: (sink: Sink) => Promise
           })
           at += bytesWritten
         }
+        if (Math.floor((bytes + block.length) / DISK_BYTES) > Math.floor(bytes / DISK_BYTES)) {
+          // An error of the disk is told once: it must not be told to nobody.
+          await onDisk
+          onDisk = handle.datasync()
+          onDisk.catch(() => undefined)
+        }
         bytes += block.length
       })
+      await onDisk
       await handle.sync()
       await handle.close()
       await rename(partial, file)
       await syncFolder(dirname(file))
       return { result, bytes }
     } finally {
+      await onDisk.catch(() => undefined)
       await handle.close().catch(() => undefined)
     }
   } catch (error) {
