@@ -1,27 +1,25 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { indexOfBytes, toHex } from '../../src/lib/bytes.js'
+import { concatBytes, indexOfBytes, toHex, u32le } from '../../src/lib/bytes.js'
 import { cpuSignatures, firmwareLaunchComponents, type FirmwareLaunch, makeLaunchSession } from '../../src/owner/index.js'
 import { isMalformed, parseSevCertificate } from '../../src/spec/sev/certificates.js'
+import { guidBytes } from '../../src/spec/sev/guid.js'
 import { SevPolicy } from '../../src/spec/sev/policy.js'
 import { createPlatform, needsKernel, statusOf } from './firmware-platform.js'
 import { counted } from './good-buffers.js'
+import { findJudge, type Judge } from './judge.js'
 
-// libvirt's owner tool judges a launch on our firmware. Package libvirt-clients-qemu; CBIT_SEV_VALIDATE names another place.
-const tool = process.env['CBIT_SEV_VALIDATE'] ?? 'virt-qemu-sev-validate'
-const debianFirmware = '/usr/share/ovmf/OVMF.fd'
-const hashingFirmware = new URL('../../../shared/vectors/launch-digest/ovmf_AmdSev_suffix.bin', import.meta.url)
+// libvirt's owner tool judges a launch on our firmware (judge.ts says where it comes from).
+const found = await findJudge()
+const absent = typeof found === 'string' ? found : (needsKernel.skip ?? false)
 
-function whyNot(firmware: string | URL): string | false {
-  if (typeof needsKernel.skip === 'string') return needsKernel.skip
-  if (!existsSync(firmware)) return `${String(firmware)} is absent (package ovmf, or the shared vectors)`
-  const probe = spawnSync(tool, ['--help'], { encoding: 'utf8' })
-  if (probe.error) return `${tool} is not installed (package libvirt-clients-qemu)`
-  return probe.status === 0 ? false : `${tool} does not run here: ${probe.stderr.trim().split('\n').at(-1) ?? ''}`
+/** The skips of the tests see to it that there is one. */
+function judge(): Judge {
+  assert.ok(typeof found !== 'string')
+  return found
 }
 
 const DRAM_BYTES = 16 << 20
@@ -64,13 +62,8 @@ function launchForOwner(folder: string, launch: FirmwareLaunch, policy: number):
 function validate(folder: string, measurement: Uint8Array, policy: number, options: readonly string[]): { ok: boolean; said: string } {
   const keys = ['--tik', join(folder, 'tik'), '--tek', join(folder, 'tek')]
   const version = ['--api-major', '0', '--api-minor', '24', '--build-id', '1', '--policy', String(policy)]
-  const { status, stdout, stderr } = spawnSync(
-    tool,
-    ['--measurement', Buffer.from(measurement).toString('base64'), ...keys, ...version, ...options],
-    {
-      encoding: 'utf8',
-    },
-  )
+  const given = ['--measurement', Buffer.from(measurement).toString('base64')]
+  const { status, stdout, stderr } = judge().run(...given, ...keys, ...version, ...options)
   return { ok: status === 0, said: stdout + stderr }
 }
 
@@ -83,11 +76,11 @@ function inFolder(act: (folder: string) => void): void {
   }
 }
 
-const firmwareBytes = (file: string | URL): Uint8Array => Uint8Array.from(readFileSync(file))
+const debianFirmware = (): Uint8Array => Uint8Array.from(readFileSync(judge().firmware))
 
-test("virt-qemu-sev-validate accepts a launch of Debian's OVMF, and its secret reaches the guest", { skip: whyNot(debianFirmware) }, () => {
+test("virt-qemu-sev-validate accepts a launch of Debian's OVMF, and its secret reaches the guest", { skip: absent }, () => {
   inFolder((folder) => {
-    const { platform, handle, asid, measurement } = launchForOwner(folder, { firmware: firmwareBytes(debianFirmware) }, SevPolicy.NODBG)
+    const { platform, handle, asid, measurement } = launchForOwner(folder, { firmware: debianFirmware() }, SevPolicy.NODBG)
     const key = 'correct horse battery staple'
     writeFileSync(join(folder, 'key'), key)
     const inject = [
@@ -98,7 +91,7 @@ test("virt-qemu-sev-validate accepts a launch of Debian's OVMF, and its secret r
       '--secret-payload',
       join(folder, 'p'),
     ]
-    const verdict = validate(folder, measurement, SevPolicy.NODBG, ['--firmware', debianFirmware, ...inject])
+    const verdict = validate(folder, measurement, SevPolicy.NODBG, ['--firmware', judge().firmware, ...inject])
     assert.ok(verdict.ok, verdict.said)
 
     const unpacked = (name: string): Uint8Array => Uint8Array.from(Buffer.from(readFileSync(join(folder, name), 'utf8'), 'base64'))
@@ -115,38 +108,48 @@ test("virt-qemu-sev-validate accepts a launch of Debian's OVMF, and its secret r
   })
 })
 
-test('it refuses where the policy or one byte is another', { skip: whyNot(debianFirmware) }, () => {
+test('it refuses where the policy or one byte is another', { skip: absent }, () => {
   inFolder((folder) => {
-    const firmware = firmwareBytes(debianFirmware)
+    const firmware = debianFirmware()
     const { measurement } = launchForOwner(folder, { firmware }, SevPolicy.NODBG)
-    const refused = validate(folder, measurement, SevPolicy.NODBG | SevPolicy.NOKS, ['--firmware', debianFirmware])
+    const refused = validate(folder, measurement, SevPolicy.NODBG | SevPolicy.NOKS, ['--firmware', judge().firmware])
     assert.match(refused.said, /Measurement does not match/)
     assert.equal(refused.ok, false)
     const tampered = firmware.slice()
     tampered[1_000_000]! ^= 0x10
     const other = launchForOwner(folder, { firmware: tampered }, SevPolicy.NODBG)
-    assert.equal(validate(folder, other.measurement, SevPolicy.NODBG, ['--firmware', debianFirmware]).ok, false)
+    assert.equal(validate(folder, other.measurement, SevPolicy.NODBG, ['--firmware', judge().firmware]).ok, false)
   })
 })
 
-test('it accepts a launch with SEV-ES on two vCPUs', { skip: whyNot(debianFirmware) }, () => {
+test('it accepts a launch with SEV-ES on two vCPUs', { skip: absent }, () => {
   inFolder((folder) => {
     const policy = SevPolicy.NODBG | SevPolicy.ES
     const encryptedState = { vmm: 'qemu', signature: cpuSignatures['EPYC-Milan']!, vcpus: 2 } as const
-    const { measurement } = launchForOwner(folder, { firmware: firmwareBytes(debianFirmware), encryptedState }, policy)
+    const { measurement } = launchForOwner(folder, { firmware: debianFirmware(), encryptedState }, policy)
     const state = ['--vmsa-cpu0', join(folder, 'vmsa0'), '--vmsa-cpu1', join(folder, 'vmsa1')]
-    const verdict = validate(folder, measurement, policy, ['--firmware', debianFirmware, '--num-cpus', '2', ...state])
+    const verdict = validate(folder, measurement, policy, ['--firmware', judge().firmware, '--num-cpus', '2', ...state])
     assert.ok(verdict.ok, verdict.said)
-    assert.equal(validate(folder, measurement, policy, ['--firmware', debianFirmware, '--num-cpus', '3', ...state]).ok, false)
+    assert.equal(validate(folder, measurement, policy, ['--firmware', judge().firmware, '--num-cpus', '3', ...state]).ok, false)
   })
 })
 
-test('it accepts kernel hashes, and refuses another command line', { skip: whyNot(hashingFirmware) }, () => {
+/** The last page of an image that checks what it boots: nothing but its table of GUIDs (OvmfPkg/AmdSev), which says where the hashes go. */
+function hashingFirmware(): Uint8Array {
+  const [table, hashes] = [guidBytes('96b582de-1fb2-45f7-baea-a366c55a082d'), guidBytes('7255371f-3a3b-4b04-927b-1da6efa8d454')]
+  const entry = concatBytes(u32le(0x80_fc00), u32le(0x400), Uint8Array.of(26, 0), hashes)
+  const footer = concatBytes(Uint8Array.of(entry.length + 18, 0), table)
+  return concatBytes(new Uint8Array(0x1000 - entry.length - footer.length - 32).fill(0x90), entry, footer, new Uint8Array(32).fill(0xf4))
+}
+
+test('it accepts kernel hashes, and refuses another command line', { skip: absent }, () => {
   inFolder((folder) => {
     for (const name of ['kernel', 'initrd']) writeFileSync(join(folder, name), `the ${name}`)
     const boot = { kernel: Buffer.from('the kernel'), initrd: Buffer.from('the initrd'), append: 'console=ttyS0 ümlaut' }
-    const { measurement } = launchForOwner(folder, { firmware: firmwareBytes(hashingFirmware), boot }, SevPolicy.NODBG)
-    const files = ['--firmware', hashingFirmware.pathname, '--kernel', join(folder, 'kernel'), '--initrd', join(folder, 'initrd')]
+    const firmware = hashingFirmware()
+    writeFileSync(join(folder, 'firmware'), firmware)
+    const { measurement } = launchForOwner(folder, { firmware, boot }, SevPolicy.NODBG)
+    const files = ['--firmware', join(folder, 'firmware'), '--kernel', join(folder, 'kernel'), '--initrd', join(folder, 'initrd')]
     const verdict = validate(folder, measurement, SevPolicy.NODBG, [...files, '--cmdline', boot.append])
     assert.ok(verdict.ok, verdict.said)
     assert.equal(validate(folder, measurement, SevPolicy.NODBG, [...files, '--cmdline', 'console=ttyS1']).ok, false)
