@@ -1,79 +1,82 @@
-// `npm run bench:migration`: how long a guest stands still while it moves, and how fast its memory goes. Two processes of the build in dist/, Debian at its shell
-// with 512 MiB, with SEV and without. The figures count for a quiet machine: two processors, each with one process to itself.
+// How long a guest stands still while it moves from one process to another, and how fast its memory goes. Debian computes and its log grows meanwhile.
 
-import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { loadavg, tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { ControlClient } from '../src/apps/cli/control/client.js'
-import type { MigrationStatus } from '../src/apps/cli/migration/desk.js'
-import { makeKeyFile, readKeyFile } from '../src/apps/cli/migration/key-file.js'
+import { Journey, growingLog } from '../tests/e2e/journey.js'
+import type { Goal } from './goals.js'
+import type { GuestFiles } from './peers/peer.js'
+import { median } from './statistics.js'
 
-const moves = 3
-const pauseGoalMs = 300
-const program = fileURLToPath(new URL('../dist/src/apps/cli/main.js', import.meta.url))
-const folder = mkdtempSync(join(tmpdir(), 'cbit-bench-'))
-process.env['XDG_RUNTIME_DIR'] = folder
-process.env['XDG_STATE_HOME'] = folder
-const keyFile = join(folder, 'key')
-makeKeyFile(keyFile)
-const key = Buffer.from(readKeyFile(keyFile)).toString('hex')
-
-interface Party {
-  readonly child: ChildProcess
-  said(pattern: RegExp): Promise<RegExpExecArray>
+export interface Move {
+  /** By the clock on the wall: two processes have part in it. */
+  readonly pauseMs: number
+  readonly rounds: number
+  readonly sentMiB: number
+  /** All that was sent over the whole time, in half of which the guest computes. */
+  readonly mibPerSecond: number
 }
 
-function party(...words: string[]): Party {
-  const child = spawn(process.execPath, [program, 'run', ...words], { stdio: ['pipe', 'pipe', 'pipe'] })
-  let all = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (all += chunk.toString()))
-  return {
-    child,
-    async said(pattern) {
-      for (;;) {
-        const match = pattern.exec(all)
-        if (match) return match
-        if (child.exitCode !== null) throw new Error(`the process ended before it said ${pattern}:\n${all}`)
-        await new Promise((resolve) => setTimeout(resolve, 50))
-      }
-    },
-  }
+export interface MigrationMeasurement {
+  readonly sev: 'none' | 'sev'
+  readonly memoryMiB: number
+  readonly moves: readonly Move[]
 }
 
-async function move(name: string, to: string): Promise<MigrationStatus> {
-  const client = (await ControlClient.open(name))!
+export interface MigrationMeasureOptions {
+  /** The words that start cbit. */
+  readonly cbit: readonly string[]
+  readonly files: GuestFiles
+  readonly samples: number
+  readonly progress: (text: string) => void
+}
+
+const pauseMsMax = 300
+const roundsMax = 30
+
+export async function measureMigrations(options: MigrationMeasureOptions): Promise<MigrationMeasurement[]> {
+  const list: MigrationMeasurement[] = []
+  for (const sev of ['none', 'sev'] as const) list.push(await measureMigration(sev, options))
+  return list
+}
+
+async function measureMigration(
+  sev: 'none' | 'sev',
+  { cbit, files, samples, progress }: MigrationMeasureOptions,
+): Promise<MigrationMeasurement> {
+  const { kernel, initrd, append, memoryMiB } = files
+  const journey = new Journey(cbit)
+  const moves: Move[] = []
   try {
-    await client.ask({ op: 'migrate', to, key, bandwidth: 0, downtimeMaxMs: pauseGoalMs, roundsMax: 30 })
-    for (;;) {
-      const status = (await client.ask({ op: 'migrate-status' })).reply.migration!
-      if (status.result) return status
-      await new Promise((resolve) => setTimeout(resolve, 100))
+    progress(`booting a guest to move, --sev ${sev}`)
+    const machine = ['--sev', sev, '--memory', `${memoryMiB}M`, '--kernel', kernel, '--initrd', initrd]
+    await journey.begin(...machine, '--append', `${append} quiet cbit.run="${growingLog}"`)
+    for (let n = 1; n <= samples; n++) {
+      progress(`moving, --sev ${sev}, ${n} of ${samples}`)
+      const { downtimeMs, round, bytesSent, bytesPerSecond } = await journey.move({ downtimeMaxMs: pauseMsMax, roundsMax })
+      moves.push({ pauseMs: downtimeMs!, rounds: round, sentMiB: bytesSent / 2 ** 20, mibPerSecond: bytesPerSecond / 2 ** 20 })
     }
+    return { sev, memoryMiB, moves }
   } finally {
-    client.close()
+    journey.end()
   }
 }
 
-const parties: Party[] = []
-try {
-  for (const sev of ['none', 'sev']) {
-    parties.push(party('--sev', sev, '--memory', '512M', '--name', `${sev}0`))
-    await parties.at(-1)!.said(/cbit:~# /)
-    for (let i = 1; i <= moves; i++) {
-      const target = party('--incoming', '127.0.0.1:0', '--key', keyFile, '--name', `${sev}${i}`)
-      parties.push(target)
-      const [, to] = await target.said(/waits for a guest at (\S+)\n/)
-      const status = await move(`${sev}${i - 1}`, to!)
-      if (status.result!.kind !== 'done') throw new Error(`the guest did not move: ${status.result!.reason}`)
-      const speed = (status.bytesPerSecond / 2 ** 20).toFixed(1)
-      const pause = Math.round(status.downtimeMs!)
-      const load = loadavg()[0]!.toFixed(1)
-      console.log(`--sev ${sev}, move ${i}: pause ${pause} ms (goal ${pauseGoalMs}), ${status.round} rounds, ${speed} MiB/s; load ${load}`)
-    }
-  }
-} finally {
-  for (const { child } of parties) child.kill('SIGKILL')
-  rmSync(folder, { recursive: true, force: true })
+/** The longest pause counts, not the median one. */
+export function migrationGoals(list: readonly MigrationMeasurement[]): Goal[] {
+  return list.map(({ sev, memoryMiB, moves }) => ({
+    what: `pause of a ${memoryMiB} MiB guest that moves, --sev ${sev}, the longest of ${moves.length}`,
+    bound: 'at most',
+    limit: pauseMsMax,
+    unit: 'ms',
+    measured: Math.max(...moves.map(({ pauseMs }) => pauseMs)),
+  }))
+}
+
+export function migrationLines(list: readonly MigrationMeasurement[]): string[] {
+  return list.map(({ sev, memoryMiB, moves }) => {
+    const middle = (value: (move: Move) => number): number => median(moves.map(value))
+    const pauses = moves.map(({ pauseMs }) => pauseMs.toFixed(0)).join(', ')
+    return (
+      `migration, --sev ${sev}: a ${memoryMiB} MiB guest under a compute loop stood still for ${pauses} ms; ${middle(({ sentMiB }) => sentMiB).toFixed(0)} MiB ` +
+      `in ${middle(({ rounds }) => rounds).toFixed(0)} rounds at ${middle(({ mibPerSecond }) => mibPerSecond).toFixed(0)} MiB/s`
+    )
+  })
 }

@@ -4,6 +4,7 @@ import { isMet, speedOver, type Goal } from './goals.js'
 import type { MachineDescription } from './machine.js'
 import { meanRatio, medianOf, ratioOf, type Measurement, type Measurements } from './measure.js'
 import type { Peer, PeerName } from './peers/peer.js'
+import { migrationLines, type MigrationMeasurement } from './migration.js'
 import { snapshotLines, type SnapshotMeasurement } from './snapshot.js'
 
 export interface Report {
@@ -22,6 +23,7 @@ export interface Report {
   /** What could not be measured, each with the reason. */
   readonly skipped: readonly string[]
   readonly snapshots: readonly SnapshotMeasurement[]
+  readonly migrations: readonly MigrationMeasurement[]
   readonly goals: readonly Goal[]
 }
 
@@ -95,14 +97,19 @@ function seconds(ms: number | undefined): string {
 }
 
 export function toText(report: Report): string {
-  const tables = [tableOf(report), slowTable(report)].filter((table) => table.length > 0)
+  const tables = [tableOf(report), slowTable(report)].filter((table) => table.length > 1)
   return [
     ...tables.map((table) => [...alignedLines(table), ''].join('\n')),
     ...goalLines(report),
-    ...snapshotLines(report.snapshots, report.clock),
+    ...movingLines(report),
     ...warnings(report),
     '',
   ].join('\n')
+}
+
+/** Guests that are saved, and guests that move. */
+function movingLines({ snapshots, migrations, clock }: Report): string[] {
+  return [...snapshotLines(snapshots, clock), ...migrationLines(migrations)]
 }
 
 function alignedLines(table: readonly string[][]): string[] {
@@ -113,7 +120,7 @@ function alignedLines(table: readonly string[][]): string[] {
 export function goalLines({ goals }: Report): string[] {
   return goals.map((goal) => {
     const { what, bound, measured, limit, unit } = goal
-    const digits = unit === 'MiB' ? 0 : 2
+    const digits = unit === 'MiB' || unit === 'ms' ? 0 : 2
     return `${isMet(goal) ? 'met   ' : 'MISSED'}  ${what}: ${measured.toFixed(digits)} ${unit} (goal: ${bound} ${limit})`
   })
 }
@@ -143,7 +150,7 @@ export function toMarkdown(report: Report): string {
     '',
     ...(slow ? [`Beside the slower peers, with small sizes, median of ${slow.samples}:`, '', ...markdownTable(slowTable(report)), ''] : []),
     ...goalLines(report).map((text) => `- ${text.replace(/ {2,}/, ': ')}`),
-    ...snapshotLines(report.snapshots, report.clock).map((text) => `- ${text}`),
+    ...movingLines(report).map((text) => `- ${text}`),
     '',
   ].join('\n')
 }

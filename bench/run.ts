@@ -6,12 +6,13 @@ import { Command, InvalidArgumentError } from 'commander'
 import { CliError } from '../src/apps/cli/errors.js'
 import { writeDocument } from './document.js'
 import { goalsOf } from './goals.js'
+import { measureMigrations, migrationGoals } from './migration.js'
 import { measureSnapshots, snapshotGoals } from './snapshot.js'
 import { preparedGuest, type PreparedGuest } from './guest/guest-files.js'
 import { describeMachine, load } from './machine.js'
 import { measure, type MeasureOptions, type Measurements } from './measure.js'
 import { bochsPeer } from './peers/bochs.js'
-import { cbitPeer } from './peers/cbit.js'
+import { cbitPeer, cbitWords } from './peers/cbit.js'
 import { BenchError, type GuestFiles, type Peer, type PeerName } from './peers/peer.js'
 import { qemuPeer } from './peers/qemu.js'
 import { v86Peer } from './peers/v86.js'
@@ -42,13 +43,16 @@ const count = (text: string): number => {
 }
 const words = (text: string): string[] => text.split(',').filter(Boolean)
 
+/** What \`--only\` can name that is no workload of the shell. The snapshot is in every run, the migration in every full one, unless \`--only\` says otherwise. */
+const others = ['boot', 'snapshot', 'migration'] as const
+
 const list = workloads.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`).join('\n')
 const program = new Command('npm run bench --')
   .description("Measures cbit, with SEV and without, beside QEMU's TCG: same kernel, initramfs and memory, one processor, taking turns.")
   .option('--quick', 'smaller workloads, one round: under two minutes')
   .option('--json <file>', 'write every sample, median and ratio')
   .option('--samples <n>', 'rounds (default: 5, with --quick 1)', count)
-  .option('--only <names>', `these workloads only, with commas between ('boot' for none of them)`, words)
+  .option('--only <names>', `these workloads only, with commas between (${others.map((name) => `'${name}'`).join(', ')}: these)`, words)
   .option(
     '--peers <names>',
     'these peers only: qemu, cbit, cbit-sev; bochs and v86, which are measured by themselves and left out of --quick',
@@ -78,16 +82,29 @@ async function main(flags: Flags): Promise<void> {
   const clock = flags.processorTime ? 'processor' : 'wall'
   const before = load()
   const common = { quick: flags.quick ?? false, samples, clock, progress } as const
-  const measurements = await measure({ ...common, peers, filesFor: () => files, workloads: available(chosen, guest64, skipped) })
-  const slow = await measureSlow(flags, chosen, guest64, skipped, { ...common, quick: true, samples: flags.slowSamples })
-  const snapshots = flags.only ? [] : await measureSnapshots({ files, samples, progress })
+  const boots = chosen.length > 0 || (flags.only?.includes('boot') ?? true)
+  const measurements: Measurements = boots
+    ? await measure({ ...common, peers, filesFor: () => files, workloads: available(chosen, guest64, skipped) })
+    : { list: [], peakResidentMiB: {} }
+  const slow = boots
+    ? await measureSlow(flags, chosen, guest64, skipped, { ...common, quick: true, samples: flags.slowSamples })
+    : undefined
+  const named = (name: (typeof others)[number], otherwise: boolean): boolean => flags.only?.includes(name) ?? otherwise
+  const snapshots = named('snapshot', true) ? await measureSnapshots({ files, samples, progress }) : []
+  const migrations = named('migration', !flags.quick)
+    ? await measureMigrations({ cbit: cbitWords(flags.cbit), files, samples, progress })
+    : []
   const report: Report = {
     when: new Date().toISOString().slice(0, 10),
-    ...{ quick: flags.quick ?? false, samples, clock, peers, measurements, slow, skipped, snapshots },
+    ...{ quick: flags.quick ?? false, samples, clock, peers, measurements, slow, skipped, snapshots, migrations },
     machine: describeMachine(),
     load: { before, after: load() },
     guest: { kernel: kernelName(files.kernel), append: files.append, memoryMiB: files.memoryMiB, sha256: hashes(files) },
-    goals: [...goalsOf(measurements, slow?.measurements, files.memoryMiB), ...snapshotGoals(snapshots, clock)],
+    goals: [
+      ...goalsOf(measurements, slow?.measurements, files.memoryMiB),
+      ...snapshotGoals(snapshots, clock),
+      ...migrationGoals(migrations),
+    ],
   }
   process.stdout.write(toText(report))
   if (flags.json) writeFileSync(flags.json, toJson(report))
@@ -171,7 +188,9 @@ function available(list: readonly Workload[], { missing }: PreparedGuest, skippe
 }
 
 function workloadsOf({ only, quick }: Flags): Workload[] {
-  const unknown = only?.find((name) => name !== 'boot' && !workloads.some((workload) => workload.name === name))
+  const unknown = only?.find(
+    (name) => !(others as readonly string[]).includes(name) && !workloads.some((workload) => workload.name === name),
+  )
   if (unknown) throw new BenchError(`there is no workload '${unknown}'; --help lists them`)
   const long = quick ? only?.find((name) => workloads.some((workload) => workload.name === name && workload.quickSize === 0)) : undefined
   if (long) throw new BenchError(`'${long}' has no quick form: leave out --quick`)

@@ -7,9 +7,14 @@ import { BenchError, type Peer } from './peer.js'
 
 const program = fileURLToPath(new URL('../../dist/src/apps/cli/main.js', import.meta.url))
 
-/** `command` replaces the built program, so that another build can be measured; its words are separated by spaces. */
+/** What starts it: `command`, its words separated by spaces, or the built program. */
+export function cbitWords(command?: string): readonly string[] {
+  return command?.split(' ').filter(Boolean) ?? [process.execPath, program]
+}
+
+/** `command` replaces the built program, so that another build can be measured. */
 export function cbitPeer(sev: 'none' | 'sev', command?: string): Peer {
-  const words = command?.split(' ').filter(Boolean) ?? [process.execPath, program]
+  const words = cbitWords(command)
   return {
     name: sev === 'sev' ? 'cbit-sev' : 'cbit',
     label: sev === 'sev' ? 'cbit, SEV' : 'cbit',
