@@ -93,6 +93,8 @@ export class Vcpu {
   halted = false
   end: VcpuEnd | undefined
   instructions = 0
+  /** As it was when it came here. */
+  before: { readonly instructions: number; readonly exits: ReadonlyMap<number, number> } = { instructions: 0, exits: new Map() }
   readonly exitCounts = new Uint32Array(EXIT_COUNTERS)
   readonly #savedGprs = new Uint32Array(32)
   #savedTscAux: Halves = { lo: 0, hi: 0 }
@@ -242,6 +244,7 @@ export class Vcpu {
     setIntercept(this.vmcb, X.VMEXIT_IRET, state.nmiMasked && state.iretAt < 0)
     this.instructions = state.instructions
     this.exitCounts.set(state.exitCounts)
+    this.before = { instructions: this.instructions, exits: this.exits() }
     this.#flushTlb = true
   }
 

@@ -41,6 +41,8 @@ export interface VmStatistics {
   readonly guestTimeNs: number
   /** By exit code. */
   readonly exits: ReadonlyMap<number, number>
+  /** What of it was before the guest came here, from a snapshot or another machine; nothing of a guest that began here. */
+  readonly before: { readonly instructions: number; readonly exits: ReadonlyMap<number, number> }
 }
 
 /** How an encrypted guest leaves its platform: SEND_START's session, and the certificate of the sender's Diffie-Hellman key. */

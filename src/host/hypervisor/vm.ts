@@ -483,7 +483,8 @@ export class Vm {
   }
 
   statistics(): VmStatistics {
-    return { instructions: this.vcpu.instructions, guestTimeNs: this.clock.nowNs(), exits: this.vcpu.exits() }
+    const { vcpu, clock } = this
+    return { instructions: vcpu.instructions, guestTimeNs: clock.nowNs(), exits: vcpu.exits(), before: vcpu.before }
   }
 
   report(): ExitReport {

@@ -39,7 +39,7 @@ export function addDram(program: Command): void {
     .command('dram')
     .summary('read the physical memory of a running VM as its provider can')
     .description('Reads the physical memory of a running VM as the provider of the machine can: from the memory bus, without any key.')
-    .option('--vm <name>', 'the VM, where several run')
+    .option('--vm <name>', 'the VM, where more than one runs')
     .option('--at <address>', 'first address')
     .option('--length <size>', 'how many bytes', '256')
     .option('--all', 'all of DRAM')

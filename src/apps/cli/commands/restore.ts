@@ -95,7 +95,7 @@ export function addRestore(program: Command): void {
     .summary('go on with a VM from a snapshot')
     .description("Makes the VM of a snapshot again and joins the terminal to its serial console, as 'cbit run' does.")
     .option('--chip <dir>', 'the chip that an encrypted guest was sealed for')
-    .option('--name <name>', "name of the VM for 'cbit dram' and 'cbit snapshot'")
+    .option('--name <name>', 'name of the VM, for --vm of the commands that look at it, save it or move it')
     .option('--interpret', 'interpret all guest code instead of compiling what is hot')
     .option('--info', 'say what is in the snapshot, check that it is whole, and restore nothing')
     .option('--json', 'with --info: as JSON')

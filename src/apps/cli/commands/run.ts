@@ -8,7 +8,7 @@ import { CliError } from '../errors.js'
 import { formatRegisters } from '../../../host/hypervisor/index.js'
 import { createMachine, type MachineOptions, type SevMode } from '../machine.js'
 import { profilePeriodDefault, writeProfile } from '../observation/guest-profile.js'
-import { statisticsContent, statisticsLines } from '../observation/statistics.js'
+import { instructionsHere, statisticsContent, statisticsLines } from '../observation/statistics.js'
 import { formatBytes, parseBytes, parseCount } from '../quantities.js'
 import { dramHash, runSession, type Session, type SessionResult } from '../session.js'
 import { Console } from '../terminal/console.js'
@@ -65,7 +65,7 @@ export function addRun(program: Command): void {
     .option('--append <args>', "kernel command line; 'console=ttyS0 panic=-1' is put in front for Linux unless it sets them")
     .option('--seed <n>', 'virtual time and seeded chance: the same seed repeats the run exactly')
     .option('--interpret', 'interpret all guest code instead of compiling what is hot (slower, the same results)')
-    .option('--name <name>', "name of the VM for 'cbit dram'")
+    .option('--name <name>', 'name of the VM, for --vm of the commands that look at it, save it or move it')
     .option('--allow-debug', "guest policy that lets the host decrypt memory through the secure processor ('cbit dram --guest')")
     .option('--knows-sev', 'a Multiboot kernel sets C-bits in its page tables itself, so it may run with --sev')
     .option('--test-device', "adds QEMU's pc-testdev: a port, interrupt lines and device memory that bare-metal test kernels use")
@@ -199,9 +199,12 @@ export function finish(result: SessionResult, flags: { readonly stats?: boolean;
 }
 
 function statistics({ report, elapsedMs, machine }: SessionResult, dram: string): string {
-  const perSecond = report.instructions / (elapsedMs / 1000) / 1e6
+  const { vm } = machine.statistics()
+  const here = instructionsHere(vm)
+  const perSecond = here / (elapsedMs / 1000) / 1e6
   const lines = [
-    `${report.instructions} instructions in ${(elapsedMs / 1000).toFixed(2)} s (${perSecond.toFixed(1)} million per second)`,
+    `${here} instructions in ${(elapsedMs / 1000).toFixed(2)} s (${perSecond.toFixed(1)} million per second)`,
+    ...(vm.before.instructions > 0 ? [`${vm.before.instructions} instructions before the guest came here`] : []),
     `${(report.guestTimeNs / 1e9).toFixed(3)} s passed in the guest`,
     ...statisticsLines(machine.statistics()),
     `DRAM sha256 ${dram}`,

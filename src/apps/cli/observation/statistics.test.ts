@@ -10,6 +10,7 @@ const statistics: MachineStatistics = {
       [0x78, 10],
       [0x7b, 200],
     ]),
+    before: { instructions: 0, exits: new Map() },
   },
   chip: {
     cores: [{ instructions: 1_000_000, tlbMisses: { read: 1000, write: 500, execute: 500 } }],
@@ -46,4 +47,30 @@ test('without times there are none, and the commonest exit comes first', () => {
   assert.match(lines, /exits: 210: IOIO 200, HLT 10/)
   const content = JSON.parse(JSON.stringify(statisticsContent(statistics))) as { exits: object; times: { exitsMs: object } }
   assert.deepEqual([content.exits, content.times.exitsMs], [{ HLT: 10, IOIO: 200 }, { HLT: 50 }])
+})
+
+test('of a guest that came from elsewhere only what it did here is told, and as JSON both', () => {
+  const { vm } = statistics
+  const exits = new Map([
+    [0x78, 10],
+    [0x7b, 230],
+    [0x81, 7],
+  ])
+  const before = {
+    instructions: 5_000_000,
+    exits: new Map([
+      [0x7b, 30],
+      [0x81, 7],
+    ]),
+  }
+  const arrived = { ...statistics, vm: { ...vm, instructions: 6_000_000, exits, before } }
+  assert.deepEqual(statisticsLines(arrived), statisticsLines(statistics))
+  const content = JSON.parse(JSON.stringify(statisticsContent(arrived))) as { exits: object; before: object }
+  assert.deepEqual(
+    [content.exits, content.before],
+    [
+      { HLT: 10, IOIO: 230, VMMCALL: 7 },
+      { instructions: 5_000_000, exits: { IOIO: 30, VMMCALL: 7 } },
+    ],
+  )
 })

@@ -19,18 +19,28 @@ const exitNames = new Map(
 const percent = (part: number, whole: number): string => `${whole > 0 ? ((part / whole) * 100).toFixed(1) : '0.0'} %`
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`
 
+/** Instructions of the guest in this process, which are all that its tiers and times are of. */
+export function instructionsHere({ instructions, before }: VmStatistics): number {
+  return instructions - before.instructions
+}
+
+function exitsHere({ exits, before }: VmStatistics): [code: number, count: number][] {
+  return [...exits].map(([code, count]): [number, number] => [code, count - (before.exits.get(code) ?? 0)]).filter(([, count]) => count > 0)
+}
+
 export function statisticsLines(statistics: MachineStatistics): string[] {
   return [...codeLines(statistics), ...timeLines(statistics), exitLine(statistics)]
 }
 
 function codeLines({ vm, chip: { code, cores, memory } }: MachineStatistics): string[] {
   const { translated } = code
-  const interpreted = Math.max(0, vm.instructions - code.instructionsTranslated)
+  const instructions = instructionsHere(vm)
+  const interpreted = Math.max(0, instructions - code.instructionsTranslated)
   const misses = { read: 0, write: 0, execute: 0 }
   for (const { tlbMisses } of cores) for (const kind of ['read', 'write', 'execute'] as const) misses[kind] += tlbMisses[kind]
-  const perThousand = ((misses.read + misses.write + misses.execute) / Math.max(1, vm.instructions)) * 1000
+  const perThousand = ((misses.read + misses.write + misses.execute) / Math.max(1, instructions)) * 1000
   return [
-    `tiers: ${percent(interpreted, vm.instructions)} of the instructions interpreted, ${percent(code.instructionsTranslated, vm.instructions)} translated, ${(code.instructionsTranslated / Math.max(1, code.entries)).toFixed(0)} for each entry of a region`,
+    `tiers: ${percent(interpreted, instructions)} of the instructions interpreted, ${percent(code.instructionsTranslated, instructions)} translated, ${(code.instructionsTranslated / Math.max(1, code.entries)).toFixed(0)} for each entry of a region`,
     `code: ${code.blocks} blocks of ${code.instructions} instructions lowered in ${seconds(code.loweringMs)}; ${code.blocksDropped} dropped, ` +
       `${(code.arenaBytes / 2 ** 20).toFixed(1)} MiB in use, cleared ${code.clears} times`,
     ...(translated
@@ -66,7 +76,7 @@ function timeLines({ times, chip: { code } }: MachineStatistics): string[] {
 /** The exits that took longest, or the commonest: how often, how long, and the name that the manual gives their code. */
 function exitLine({ vm, times }: MachineStatistics): string {
   const spent = (code: number): number => times?.exitsMs.get(code) ?? 0
-  const counts = [...vm.exits].sort((a, b) => spent(b[0]) - spent(a[0]) || b[1] - a[1])
+  const counts = exitsHere(vm).sort((a, b) => spent(b[0]) - spent(a[0]) || b[1] - a[1])
   const shown = counts.slice(0, exitsShownMax).map(([code, count]) => {
     const name = exitNames.get(code) ?? `0x${code.toString(16)}`
     return times ? `${name} ${count} in ${seconds(spent(code))}` : `${name} ${count}`
@@ -81,6 +91,7 @@ export function statisticsContent({ vm, chip, times }: MachineStatistics): objec
     Object.fromEntries([...exits].map(([code, value]) => [exitNames.get(code) ?? `0x${code.toString(16)}`, value]))
   return {
     exits: named(vm.exits),
+    ...(vm.before.instructions > 0 && { before: { instructions: vm.before.instructions, exits: named(vm.before.exits) } }),
     chip,
     ...(times && { times: { ...times, exitsMs: named(times.exitsMs) } }),
   }
