@@ -4,6 +4,7 @@ export { firmwareLaunchComponents, type FirmwareLaunch, type LaunchComponent, la
 export { expectedMeasure, type MeasurementContext, parseMeasurement, type ReportedMeasurement } from './measure/measurement.js'
 export { type OvmfFacts, ovmfFacts } from './measure/ovmf.js'
 export { cpuSignature, cpuSignatures, type Vmm, vmsaPages } from './measure/vmsa.js'
+export { newOwnerKey, ownerCertificate, signPlatformKey } from './platforms/own-platform.js'
 export { packageSecret, type SecretPacket } from './secrets/package-secret.js'
 export { secretAliases, type SecretEntry, secretTable } from './secrets/secret-table.js'
 export { type LaunchSession, makeLaunchSession, type Platform, type Random, type TransportKeys } from './session/session.js'
