@@ -262,6 +262,25 @@ test('the epoch counts up when a pointer handed out in it becomes wrong, and onl
   )
 })
 
+test('what DRAM has already is not encrypted again, unless somebody may have written since', options, () => {
+  const m = machine()
+  const writebacks = (act: () => void): number => {
+    const before = m.controller.counters().writebacks
+    act()
+    return m.controller.counters().writebacks - before
+  }
+  const read = (): unknown => m.controller.read(0, 4 * FRAME_BYTES)
+  const newEpoch = (): void => void (m.frame(9, 0, 0), m.frame(9, 1, 0))
+  for (const frame of [1, 2]) m.frame(frame, 1, 1)
+  assert.deepEqual([writebacks(read), writebacks(read)], [2, 2], 'whoever has the pointers may write any moment')
+  newEpoch()
+  assert.deepEqual([writebacks(read), writebacks(read)], [2, 0])
+  m.frame(2, 1, 0)
+  assert.equal(writebacks(read), 0, 'a reader changes nothing')
+  m.frame(2, 1, 1)
+  assert.equal(writebacks(read), 1)
+})
+
 test('a watched frame is reported when its content may change, and only then', options, () => {
   const m = machine()
   m.controller.installKey(1, testKey(1))

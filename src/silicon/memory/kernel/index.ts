@@ -223,7 +223,14 @@ function write_back(slot: usize): void {
   if (!(load<u8>(slot, SLOT_FLAGS) & FLAG_DIRTY)) return
   const frame = load<u32>(slot, SLOT_FRAME)
   encrypt_frame(dram_of(frame), data_of(slot), frame, load<u16>(slot, SLOT_KEY))
+  written_back(slot)
+}
+
+/** DRAM has what the slot has, and as long as nobody holds a pointer into it (none of an earlier epoch is used any more), nothing can change that. */
+function written_back(slot: usize): void {
   count(CONTROLLER_WRITEBACKS)
+  if (load<u32>(slot, SLOT_EPOCH) == load<u32>(FABRIC_BASE, FABRIC_EPOCH)) return
+  store<u8>(slot, load<u8>(slot, SLOT_FLAGS) & ~(<u8>FLAG_DIRTY), SLOT_FLAGS)
 }
 
 /** Frees a slot, having written it back where its content is wanted. */
@@ -298,8 +305,9 @@ function key_to_write_back(frame: u32): u32 {
 /** Wherever their slots are, in DRAM frames stand one behind the other: AES takes them together. */
 function write_back_run(first: u32, frames: u32, key: u32): void {
   for (let f = first; f < first + frames; f++) {
-    whiten_frame(dram_of(f), data_of(slot_of(load<u32>(FRAME_TABLE_BASE + f * 4))), f, key)
-    count(CONTROLLER_WRITEBACKS)
+    const slot = slot_of(load<u32>(FRAME_TABLE_BASE + f * 4))
+    whiten_frame(dram_of(f), data_of(slot), f, key)
+    written_back(slot)
   }
   encrypt_whitened(dram_of(first), first, frames, key)
 }
