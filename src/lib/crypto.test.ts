@@ -13,6 +13,7 @@ import {
   hmacSha256,
   kdfCounter,
   sha256,
+  sha256Aside,
   sha256Stream,
 } from './crypto.js'
 
@@ -72,4 +73,11 @@ test('ECDH agrees and ECDSA verifies on both curves', () => {
     assert.equal(ecdsaVerify(curve, 'sha384', pb, ascii('data'), signature), false)
   }
   assert.equal(ecPublicPoint('P-384', new Uint8Array(48)), undefined)
+})
+
+test('SHA-256 on another thread is of what the bytes were', async () => {
+  const bytes = new Uint8Array(100_000).fill(3)
+  const [was, digest] = [sha256(bytes), sha256Aside(bytes)]
+  bytes.fill(4)
+  assert.equal(toHex(await digest), toHex(was))
 })

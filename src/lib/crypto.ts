@@ -89,6 +89,11 @@ function digest(algorithm: 'sha256' | 'sha384', parts: readonly Uint8Array[]): U
   return plainBytes(hash.digest())
 }
 
+/** SHA-256 of `content` as it is now, on another thread: `content` may change as soon as this has returned. */
+export async function sha256Aside(content: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await node.webcrypto.subtle.digest('SHA-256', content))
+}
+
 export interface StreamingHash {
   update(part: Uint8Array): void
   /** The digest of everything so far; the stream goes on. */

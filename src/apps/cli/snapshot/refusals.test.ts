@@ -83,7 +83,7 @@ test('files that are no snapshots are refused in one sentence', () => {
   const sound = Uint8Array.from(readFileSync(file))
   const newer = sound.slice()
   newer[8] = 9
-  refused(newer, /version 9; this program reads version 1/)
+  refused(newer, /version 9; this program reads version 2/)
   const damaged = sound.slice()
   damaged[damaged.length - 1]! ^= 1
   refused(damaged, /its digest does not hold/)

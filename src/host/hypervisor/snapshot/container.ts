@@ -1,10 +1,11 @@
 import { ascii, equalBytes } from '../../../lib/bytes.js'
-import { sha256Stream } from '../../../lib/crypto.js'
+import { sha256Aside } from '../../../lib/crypto.js'
 import { PACKET_BYTES_MAX, PacketHeader } from '../../../spec/sev/command-buffers.js'
 import { StateError } from '../../devices/state.js'
 import { CLEAR_BYTES_MAX, type PageBatch } from '../guest-pages.js'
 import { PAGE_BYTES } from '../physical-memory.js'
 import { MACHINE_STATE_BYTES_MAX } from '../state/machine-state.js'
+import { BlockDigest, DIGEST_BLOCK_BYTES, digestOfBlocks } from './block-digest.js'
 import { encodeFacts, FACTS_BYTES_MAX, parseFacts, type SnapshotFacts } from './facts.js'
 
 /*
@@ -15,13 +16,13 @@ import { encodeFacts, FACTS_BYTES_MAX, parseFacts, type SnapshotFacts } from './
  *     1 STATE   the machine's state, once and first
  *     2 SEALED  packet header, then at most 16 KiB of pages as SEND_UPDATE_DATA gave them
  *     3 CLEAR   at most 64 KiB of pages as they are
- *     4 END     u32 sealed pages | u32 clear pages | SHA-256 of everything before it
+ *     4 END     u32 sealed pages | u32 clear pages | digest of everything before it (block-digest.ts)
  *
  * All little-endian. Records are numbered from 0, pages ascend. The digest finds every flipped bit, and a record that is missing, doubled or elsewhere; it
  * has no key, for the host that writes the file has none that the guest's owner trusts: whoever writes another file writes another digest.
  */
 const MAGIC = ascii('CBITSNAP')
-export const SNAPSHOT_VERSION = 1
+export const SNAPSHOT_VERSION = 2
 const HEAD_BYTES = 16
 const DIGEST_BYTES = 32
 const STATE = 1
@@ -44,13 +45,15 @@ export interface PageCounts {
 /** Takes bytes; resolves or returns when it can take more. The bytes are its own only until then. */
 export type Sink = (bytes: Uint8Array) => Promise<void>
 
-const BLOCK_BYTES = 1 << 20
+/** What is written at a time is what is hashed at a time. */
+const BLOCK_BYTES = DIGEST_BLOCK_BYTES
 
 export class SnapshotWriter {
   // connections
   readonly #sink: Sink
   // state
-  readonly #hash = sha256Stream()
+  /** Of the blocks before this one. */
+  readonly #digests: Promise<Uint8Array>[] = []
   #block = new Uint8Array(BLOCK_BYTES)
   #other = new Uint8Array(BLOCK_BYTES)
   #fill = 0
@@ -92,37 +95,41 @@ export class SnapshotWriter {
     view.setUint32(0, this.#sealed, true)
     view.setUint32(4, this.#clear, true)
     await this.#append(counts)
-    await this.#flush()
-    await this.#append(this.#hash.digest())
-    await this.#flush()
+    if (this.#fill > 0) this.#digests.push(sha256Aside(this.#block.subarray(0, this.#fill)))
+    await this.#append(digestOfBlocks(await Promise.all(this.#digests)))
+    await this.#write()
     await this.#writing
     return { sealed: this.#sealed, clear: this.#clear }
   }
 
   async #head(type: number, length: number, page: number): Promise<void> {
-    if (this.#fill + HEAD_BYTES > BLOCK_BYTES) await this.#flush()
-    const view = new DataView(this.#block.buffer, this.#fill, HEAD_BYTES)
+    const head = new Uint8Array(HEAD_BYTES)
+    const view = new DataView(head.buffer)
     view.setUint32(0, type, true)
     view.setUint32(4, length, true)
     view.setUint32(8, this.#records++, true)
     view.setUint32(12, page, true)
-    this.#fill += HEAD_BYTES
+    await this.#append(head)
   }
 
   async #append(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
-      if (this.#fill === BLOCK_BYTES) await this.#flush()
       const n = Math.min(BLOCK_BYTES - this.#fill, bytes.length - at)
-      this.#block.set(at === 0 && n === bytes.length ? bytes : bytes.subarray(at, at + n), this.#fill)
+      this.#block.set(n === bytes.length ? bytes : bytes.subarray(at, at + n), this.#fill)
       this.#fill += n
       at += n
+      if (this.#fill === BLOCK_BYTES) await this.#flush()
     }
   }
 
-  /** One block is filled while the other is written. */
   async #flush(): Promise<void> {
+    this.#digests.push(sha256Aside(this.#block))
+    await this.#write()
+  }
+
+  /** One block is filled while the other is written, and hashed. */
+  async #write(): Promise<void> {
     const full = this.#block.subarray(0, this.#fill)
-    this.#hash.update(full)
     await this.#writing
     this.#writing = this.#sink(full)
     // Who waits for it hears of its failure; until then it is not unheard.
@@ -181,7 +188,7 @@ interface SnapshotRecord {
 
 class RecordReader {
   readonly #source: Source
-  readonly #hash = sha256Stream()
+  readonly #hash = new BlockDigest()
   #records = 0
 
   constructor(source: Source) {
