@@ -12,6 +12,7 @@ import { HostOracle } from './host-oracle.js'
 import { Machine } from './machine.js'
 import { Random } from './random.js'
 import { CODE, CODE_BYTES, WINDOW_BYTES, type Case, type CodeMode, type Outcome } from './state.js'
+import { encodingDiffers } from './vendor-differences.js'
 
 const STRINGS = Number(process.env['CBIT_ISA_STRINGS'] ?? 1200)
 const SEED = Number(process.env['CBIT_ISA_SEED'] ?? 1)
@@ -91,6 +92,8 @@ function disagreement(code: Uint8Array, mode: CodeMode, host: Hosts): string | u
   if (host.length === 0) return 'the host wants more than 15 bytes'
   const semantics = instruction.row?.row.semantics
   const undefinedHere = status === UNDEFINED || (semantics?.kind === 'rule' && semantics.rule === 'UD')
+  const lengths = { here: instruction.length, there: host.length }
+  if (encodingDiffers(opcode, { code, mode, undefinedHere, undefinedThere: host.vector === UD, ...lengths }) !== undefined) return undefined
   if (undefinedHere !== (host.vector === UD)) {
     if (undefinedHere ? beyondOurChip(opcode) : undefinedAtRunTime(opcode)) return undefined
     return undefinedHere ? `undefined here, the host takes ${host.length} bytes and raises ${host.vector}` : 'the host raises #UD'

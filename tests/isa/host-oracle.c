@@ -17,6 +17,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "oracle-progress.h"
+
 #define CODE 0x10000000ul
 #define CODE_BYTES 0x2000
 #define DATA 0x10010000ul
@@ -136,16 +138,16 @@ static void on_signal(int number, siginfo_t *info, void *context) {
   write_gs(own_gs);
   (void)info;
   if (running) {
-    if (number == SIGALRM && ticked != at) {
+    if (number == SIGPROF && ticked != at) {
       ticked = at;
       load_selectors(selectors[0], selectors[3], selectors[4], selectors[5]);
       write_gs(gs);
       write_fs(fs);
       return;
     }
-    collect(context, selectors, fs, gs, number == SIGALRM);
-    at++;
-  } else if (number == SIGALRM) return;
+    collect(context, selectors, fs, gs, number == SIGPROF);
+    *progress = ++at;
+  } else if (number == SIGPROF) return;
   running = 1;
   if (at == count) siglongjmp(finished, 1);
   enter(context);
@@ -192,7 +194,8 @@ static void local_segments(void) {
   local_segment(7, DATA, 0x23ff, 0, 0, 0, 0, 1);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  open_progress(argc > 1 ? argv[1] : NULL);
   size_t bytes;
   memset(area(CODE, CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC), 0xcc, CODE_BYTES);
   local_segments();
@@ -207,16 +210,17 @@ int main(void) {
   sigaltstack(&alternate, 0);
   struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   sigfillset(&action.sa_mask);
-  const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGALRM};
+  const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGPROF};
   for (int i = 0; i < 6; i++) sigaction(numbers[i], &action, 0);
   own_fs = read_fs();
   own_gs = read_gs();
+  // In time of the processor: on a busy machine a case may wait.
   struct itimerval tick = {{0, 20000}, {0, 20000}};
-  setitimer(ITIMER_REAL, &tick, 0);
+  setitimer(ITIMER_PROF, &tick, 0);
   if (!sigsetjmp(finished, 1)) __asm__ volatile("int3");
   running = 0;
   tick.it_value.tv_usec = tick.it_interval.tv_usec = 0;
-  setitimer(ITIMER_REAL, &tick, 0);
+  setitimer(ITIMER_PROF, &tick, 0);
   for (size_t done = 0, all = count * sizeof(struct output); done < all;) {
     ssize_t n = write(1, (char *)outputs + done, all - done);
     if (n <= 0) return 3;

@@ -1,10 +1,7 @@
-/** Runs cases on the host's CPU through host-oracle.c, built into a temporary folder. */
+/** Runs cases on the host's CPU through host-oracle.c. */
 
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { describeCase } from './compare.js'
+import { OracleProcess } from './oracle-process.js'
 import { CODE_MAX, codeModes, FX_BYTES, UPPER_BYTES, WINDOW_BYTES, type Case, type Outcome } from './state.js'
 
 const INPUT_BYTES = 16 + 128 + 32 + CODE_MAX + FX_BYTES + UPPER_BYTES + WINDOW_BYTES
@@ -52,39 +49,27 @@ function decode(bytes: Uint8Array, n: number): Outcome {
 }
 
 export class HostOracle {
-  private constructor(
-    private readonly folder: string,
-    private readonly program: string,
-  ) {}
+  private constructor(private readonly process: OracleProcess) {}
 
   /** The oracle, or why there is none. */
   static open(): HostOracle | string {
     if (process.platform !== 'linux' || process.arch !== 'x64') return 'the host is not an x86-64 Linux'
-    const folder = mkdtempSync(join(tmpdir(), 'cbit-isa-'))
-    const program = join(folder, 'host-oracle')
-    const source = join(dirname(fileURLToPath(import.meta.url)), 'host-oracle.c')
-    const options = ['-O1', '-fno-stack-protector', '-static-pie', '-fPIE']
-    const built = spawnSync('gcc', [...options, '-o', program, source], { encoding: 'utf8' })
-    if (built.error || built.status !== 0) {
-      rmSync(folder, { recursive: true })
-      return `gcc does not build the oracle: ${built.error?.message ?? built.stderr.split('\n')[0] ?? ''}`
-    }
-    return new HostOracle(folder, program)
+    const built = OracleProcess.build('host-oracle.c', ['-fno-stack-protector', '-static-pie', '-fPIE'])
+    return typeof built === 'string' ? built : new HostOracle(built)
   }
 
   run(cases: readonly Case[]): Outcome[] {
     const outcomes: Outcome[] = []
     for (let first = 0; first < cases.length; first += CASES_PER_RUN) {
       const some = cases.slice(first, first + CASES_PER_RUN)
-      const { stdout, status, signal } = spawnSync(this.program, { input: encode(some), maxBuffer: 1 << 30, timeout: 120_000 })
-      if (status !== 0 || stdout.length !== some.length * OUTPUT_BYTES)
-        throw new Error(`the oracle ended with ${signal ?? status}, ${stdout.length} bytes`)
+      const stdout = this.process.run(encode(some), some.length, (n) => describeCase(some[n]!))
+      if (stdout.length !== some.length * OUTPUT_BYTES) throw new Error(`the oracle answered ${stdout.length} bytes`)
       for (let n = 0; n < some.length; n++) outcomes.push(decode(stdout, n))
     }
     return outcomes
   }
 
   close(): void {
-    rmSync(this.folder, { recursive: true, force: true })
+    this.process.close()
   }
 }

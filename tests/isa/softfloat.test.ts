@@ -118,7 +118,11 @@ test('f32 and f64 agree with the SSE unit of the host', { skip: reason }, () => 
     input.writeBigUInt64LE(c.a, i * 24 + 8)
     input.writeBigUInt64LE(one ? c.a : c.b, i * 24 + 16)
   })
-  const output = b.oracle('sse', input)
+  const output = b.oracle(
+    'sse',
+    input,
+    cases.map(({ o, a, b, mxcsr }) => `${o[1]} ${hex(a)} ${hex(b)} mxcsr ${mxcsr.toString(16)}`),
+  )
   const failures: string[] = []
   cases.forEach((c, i) => {
     const [, name, kinds, kind, mode] = c.o

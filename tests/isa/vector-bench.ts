@@ -7,6 +7,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { OracleProcess } from './oracle-process.js'
 import * as L from '../../src/silicon/core/state/layout.js'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -48,16 +49,6 @@ export function set_arith(s: usize, cf: u64, pf: u64, af: u64, zf: u64, sf: u64,
 export function noOracle(): string | false {
   if (process.arch !== 'x64') return 'the host is not x86-64'
   return spawnSync('gcc', ['--version']).status === 0 ? false : 'gcc is not installed'
-}
-
-/** Feature flags of the host by the names of /proc/cpuinfo; empty where that cannot be read. */
-export function hostFeatures(): ReadonlySet<string> {
-  try {
-    const line = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))
-    return new Set(line?.[1]?.trim().split(/\s+/))
-  } catch {
-    return new Set()
-  }
 }
 
 export interface Kernel {
@@ -102,15 +93,14 @@ export function compileKernel(): Kernel {
   }
 }
 
-/** Runs the records on the host; the answer has the same form. */
-export function runOnHost(records: Uint8Array): Uint8Array {
-  const folder = mkdtempSync(join(tmpdir(), 'cbit-oracle-'))
+/** Runs the records on the host; the answer has the same form. `nameOf` says of a record what it is. */
+export function runOnHost(records: Uint8Array, nameOf: (record: number) => string): Uint8Array {
+  const oracle = OracleProcess.build('vector-oracle.c')
+  if (typeof oracle === 'string') throw new Error(oracle)
   try {
-    const program = join(folder, 'oracle')
-    execFileSync('gcc', ['-O1', '-o', program, join(here, 'vector-oracle.c')])
-    return execFileSync(program, { input: records, maxBuffer: 1 << 30 })
+    return oracle.run(records, records.length / RECORD_BYTES, nameOf)
   } finally {
-    rmSync(folder, { recursive: true })
+    oracle.close()
   }
 }
 

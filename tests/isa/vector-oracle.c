@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
+
+#include "oracle-progress.h"
 
 struct record {
   uint8_t code[16];     // padded by the caller with RET
@@ -81,21 +84,30 @@ __asm__(
     "  ret\n");
 
 static volatile uint32_t trap;
+static uint8_t *code;
+#define CODE_BYTES 4096
 
 static void on_signal(int number, siginfo_t *info, void *context) {
   (void)number;
   (void)info;
   ucontext_t *u = context;
+  uintptr_t rip = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
+  // Only the instruction under test may fault. A state that the CPU does not take faults before it, and to go on from there would never end.
+  if (rip - (uintptr_t)code >= CODE_BYTES) {
+    dprintf(2, "exception %d outside the instruction\n", (int)u->uc_mcontext.gregs[REG_TRAPNO]);
+    _exit(4);
+  }
   trap = (uint32_t)u->uc_mcontext.gregs[REG_TRAPNO] + 1;
   u->uc_mcontext.gregs[REG_RIP] = (greg_t)run_ended;
   u->uc_mcontext.gregs[REG_RSP] += 8;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  open_progress(argc > 1 ? argv[1] : NULL);
   struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
   const int signals[] = {SIGFPE, SIGSEGV, SIGILL, SIGBUS, SIGTRAP};
   for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &action, NULL);
-  uint8_t *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  code = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (code == MAP_FAILED) return 2;
   has_avx = __builtin_cpu_supports("avx");
   static struct record record;
@@ -108,6 +120,7 @@ int main(void) {
     record.trap = trap;
     memcpy(record.memory, memory, 64);
     if (fwrite(&record, sizeof record, 1, stdout) != 1) return 3;
+    ++*progress;
   }
   return 0;
 }

@@ -2,10 +2,12 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { hostIsAmd } from './host-cpu.js'
+import { OracleProcess } from './oracle-process.js'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const core = join(here, '../../src/silicon/core')
@@ -44,14 +46,14 @@ export function noOracle(): string | false {
 
 /** The same for what the x87 leaves to the implementation (C1, codes after a stop, partial remainders): there only an AMD FPU can judge. */
 export function noAmdOracle(): string | false {
-  return noOracle() || (cpus()[0]?.model.includes('AMD') ? false : 'the FPU of the host is not AMD’s')
+  return noOracle() || (hostIsAmd ? false : 'the FPU of the host is not AMD’s')
 }
 
 export interface Bench {
   readonly kernel: Readonly<Record<string, unknown>>
   readonly memory: DataView
-  /** Feeds `input` to the oracle in mode `mode` and returns what it writes. */
-  oracle(mode: 'sse' | 'x87', input: Uint8Array): Buffer
+  /** Feeds `input` to the oracle in mode `mode` and returns what it writes. `names`: what its records are. */
+  oracle(mode: 'sse' | 'x87', input: Uint8Array, names: readonly string[]): Buffer
 }
 
 /** Compiles `entry` (a kernel file name) and, unless absent, the oracle. */
@@ -75,11 +77,14 @@ export function bench(entry: string, withOracle: boolean): Bench {
     const memory = new WebAssembly.Memory({ initial: 16 })
     const module = new WebAssembly.Module(readFileSync(out))
     const kernel = new WebAssembly.Instance(module, { env: { memory, abort: () => assert() } }).exports
-    const oracle = withOracle ? compileOracle() : ''
+    const oracle = withOracle ? compileOracle() : undefined
     return {
       kernel,
       memory: new DataView(memory.buffer),
-      oracle: (mode, input) => execFileSync(oracle, [mode], { input, maxBuffer: 1 << 30 }),
+      oracle: (mode, input, names) => {
+        if (!oracle) throw new Error('the oracle was not built')
+        return oracle.run(input, names.length, (n) => names[n]!, [mode])
+      },
     }
   } finally {
     rmSync(folder, { recursive: true })
@@ -90,12 +95,11 @@ function assert(): never {
   throw new Error('the kernel called abort')
 }
 
-function compileOracle(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'cbit-oracle-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-  const program = join(folder, 'oracle')
-  execFileSync('gcc', ['-O1', '-o', program, join(here, 'x87-oracle.c')])
-  return program
+function compileOracle(): OracleProcess {
+  const oracle = OracleProcess.build('x87-oracle.c')
+  if (typeof oracle === 'string') throw new Error(oracle)
+  process.on('exit', () => oracle.close())
+  return oracle
 }
 
 /** A small generator of repeatable numbers (xorshift64*, Vigna 2014). */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "oracle-progress.h"
+
 static sigjmp_buf escape;
 static volatile uint32_t fault_mxcsr;
 
@@ -76,6 +78,7 @@ static void run_sse(void) {
     }
     _mm_setcsr(0x1f80);
     fwrite(&out, sizeof out, 1, stdout);
+    ++*progress;
   }
 }
 
@@ -118,10 +121,12 @@ static void run_x87(void) {
     fwrite(&r, sizeof r, 1, stdout);
     fwrite(&rax, 8, 1, stdout);
     fwrite(&sig, 8, 1, stdout);
+    ++*progress;
   }
 }
 
 int main(int argc, char **argv) {
+  open_progress(argc > 1 ? argv[1] : NULL);
   static char stack[65536];
   stack_t alternative = {.ss_sp = stack, .ss_size = sizeof stack};
   struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -129,7 +134,7 @@ int main(int argc, char **argv) {
   sigaction(SIGFPE, &action, 0);
   sigaction(SIGILL, &action, 0);
   sigaction(SIGSEGV, &action, 0);
-  if (argc > 1 && !strcmp(argv[1], "sse")) run_sse();
+  if (argc > 2 && !strcmp(argv[2], "sse")) run_sse();
   else run_x87();
   return 0;
 }

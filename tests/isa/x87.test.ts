@@ -329,7 +329,11 @@ function compareWithHost(rows: readonly OpcodeRow[], perRow: number, differ: (mi
   const b = x87Bench()
   const r = new Random(0xc0ffeen)
   const cases = rows.flatMap((row) => Array.from({ length: perRow }, () => makeCase(row, r)))
-  const output = b.oracle('x87', oracleInput(cases))
+  const output = b.oracle(
+    'x87',
+    oracleInput(cases),
+    cases.map(({ row, code }) => `${row.encoding} ${row.mnemonic} ${Buffer.from(code.bytes).toString('hex')}`),
+  )
   const failures: string[] = []
   const counts = new Map<string, number>()
   cases.forEach((c, i) => {
