@@ -101,6 +101,17 @@ function refuse_target(s: usize, ip: usize, target: u64): bool {
   return true
 }
 
+/** Notes for the translator where the jump at `ip` goes, from the start of its block: at `latest`, and at `earlier` (0: nowhere) what stood there. */
+// @ts-ignore: decorator
+@inline
+function note_target(s: usize, ip: usize, target: u64, latest: usize, earlier: usize): void {
+  const delta = <i64>(target - load<u64>(s, PC))
+  const known = load<i32>(ip + latest)
+  if (<i64>known == delta || <i64>(<i32>delta) != delta) return
+  if (earlier) store<i32>(ip + earlier, known)
+  store<i32>(ip + latest, <i32>delta)
+}
+
 /** Jumps to RIP `target`. */
 // @ts-ignore: decorator
 @inline
@@ -110,6 +121,7 @@ export function jump_indirect(s: usize, ip: usize, target: u64): usize {
     raise_error(s, GP, 0)
     return stop_at(s, ip)
   }
+  note_target(s, ip, target, 8, 12)
   return transfer_to(s, ip, target)
 }
 
@@ -175,6 +187,7 @@ export function call_indirect_target(s: usize, ip: usize): usize {
   if (bad_target(s, ip, target)) return 0
   if (!push64(s, ip, rsp, load<u64>(s, PC) + load<u32>(ip, 8))) return 0
   store<u64>(s, rsp, RSP)
+  note_target(s, ip, target, 12, 0)
   return transfer_to(s, ip, target)
 }
 

@@ -31,8 +31,8 @@ import {
   FLAG_SUB,
 } from '../ir/flag-kinds'
 import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
-import { BUDGET, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R } from '../state/layout'
-import { R_FAULT, R_JUMP, R_LAST, R_NEXT } from '../ir/results'
+import { BUDGET, CALL_DEPTH, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R, PC } from '../state/layout'
+import { R_FAULT, R_JUMP, R_LAST, R_NEXT, R_RETURNED } from '../ir/results'
 import { condition_of } from './alu'
 import { helper } from './helper'
 import {
@@ -48,6 +48,9 @@ import { jump_quickly } from './dispatch'
 import { after_call, BUDGET_LOW, vector_load, vector_store } from './records'
 import { vector } from './vector'
 import { x87 } from './x87'
+
+/** Calls within calls: each takes a frame of the host's stack. */
+const CALL_DEPTH_MAX: u32 = 64
 
 /** Leaves the run loop so that TypeScript may translate `block`; PC stands at its first instruction. */
 export function leave_hot(s: usize, block: usize): void {
@@ -65,6 +68,7 @@ export function enter_region(s: usize, ip: usize): usize {
   let next: usize = 0
   let entries: u64 = 0
   store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
+  store<u32>(s, 0, CALL_DEPTH)
   while (true) {
     const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
     const index = load<u32>(entry)
@@ -101,6 +105,38 @@ export function enter_region(s: usize, ip: usize): usize {
   store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_TRANSLATED) + <u64>ran, CODE_TRANSLATED)
   store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + entries, CODE_ENTRIES)
   return next
+}
+
+/**
+ * A call that a region makes: goes on at PC until PC is `back`. R_RETURNED when it is; else the region ends at once with the answer, as PC, budget
+ * and all other state are those of some later place. Whether the stack is what it was does not matter: the code behind the call depends on RIP alone.
+ */
+export function call_region(s: usize, back: u64): u32 {
+  const depth = load<u32>(s, CALL_DEPTH)
+  if (depth >= CALL_DEPTH_MAX) return R_NEXT
+  store<u32>(s, depth + 1, CALL_DEPTH)
+  const r = run_until(s, back)
+  store<u32>(s, depth, CALL_DEPTH)
+  return r
+}
+
+function run_until(s: usize, back: u64): u32 {
+  while (true) {
+    const budget = load<i64>(s, BUDGET)
+    if (budget < BUDGET_LOW) return R_JUMP
+    const at = jump_quickly(s)
+    // Whoever is outside of all regions looks again.
+    if (!at || load<u16>(at) != OP_REGION) return R_NEXT
+    const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
+    const index = load<u32>(entry)
+    if (!index || budget < <i64>load<u32>(entry, 4)) return R_NEXT
+    store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + 1, CODE_ENTRIES)
+    const r = call_indirect<u32>(index, s, load<u32>(at, 12))
+    if (r != R_NEXT) return r
+    // A region that waits for its call may have lost a block.
+    if (load<u32>(CODE_CACHE_WORDS, CODE_STALE)) return R_JUMP
+    if (load<u64>(s, PC) == back) return R_RETURNED
+  }
 }
 
 /** Executes one record that regions do not translate. R_*; on anything but R_NEXT, PC and BUDGET are exact. PC must be that of the block. */

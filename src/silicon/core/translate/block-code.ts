@@ -28,6 +28,10 @@ export interface Ways {
   goTo(to: number, delta: number, spent: boolean): void
   /** Goes to a node where the region has been before without leaving since. */
   goBack(to: number, spent: boolean): void
+  /** Calls whatever is at L_PC, its return address having been pushed and the instruction charged, and goes on behind the call at `delta`. */
+  call(delta: number): void
+  /** Bytes from the region's first page to the start of node `n`. */
+  positionOf(n: number): number
 }
 
 const between = (code: number, first: number, last: number): boolean => code >= first && code <= last
@@ -263,7 +267,10 @@ export class BlockCode {
         }
         this.emitPush(record, () => g.pageAddress(node.position + (record.a | (record.b << 8))), leave)
         ways.charge(record.c)
-        return ways.goTo(node.taken, target, spent)
+        if (node.returns < 0) return ways.goTo(node.taken, target, spent)
+        g.pageAddress(node.position + target)
+        g.set(L_PC)
+        return ways.call(record.a | (record.b << 8))
       }
       case op.OP_CALLI:
         g.read64(record.a)
@@ -278,7 +285,8 @@ export class BlockCode {
           },
         )
         ways.charge(record.c)
-        return ways.out(R_NEXT)
+        if (node.taken >= 0) this.goIfThere(node.taken, record.imm2)
+        return node.returns < 0 ? ways.out(R_NEXT) : ways.call(record.imm)
       case op.OP_RET:
         return this.emitReturn(record)
       case op.OP_JMPI:
@@ -286,6 +294,7 @@ export class BlockCode {
         g.set(L_PC)
         this.checkTarget(record)
         ways.charge(record.c)
+        for (const target of node.targets) this.goIfThere(target, this.ways.positionOf(target) - node.position)
         return ways.out(R_NEXT)
       default:
         ways.charge(record.c)
@@ -294,6 +303,17 @@ export class BlockCode {
         this.leaveIfStale(record.imm)
         return ways.goTo(node.taken, record.imm, spent)
     }
+  }
+
+  /** Goes to node `to`, `delta` from the start of the block, where L_PC is there. */
+  private goIfThere(to: number, delta: number): void {
+    const { g } = this
+    g.get(L_PC)
+    g.pageAddress(this.node.position + delta)
+    g.op(w.I64_EQ)
+    g.if()
+    this.ways.goTo(to, delta, this.spent)
+    g.end()
   }
 
   private leaveIfStale(delta: number): void {

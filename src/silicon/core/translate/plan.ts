@@ -5,18 +5,18 @@
 
 import { FRAME_BYTES } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
-import { type IrBlock, readBlock } from './record.js'
+import { type IrBlock, type IrRecord, readBlock } from './record.js'
 
 /** Nodes and records of one region: V8's compile time grows faster than the code beyond this. */
-const NODES_MAX = 160
-const RECORDS_MAX = 2400
+const NODES_MAX = 60
+const RECORDS_MAX = 800
 /** Calls within calls that are taken in, and records of a callee. */
-const INLINE_DEPTH_MAX = 3
-const INLINE_RECORDS_MAX = 400
+const INLINE_DEPTH_MAX = 1
+const INLINE_RECORDS_MAX = 40
 /** Pages on either side of the first. */
-const PAGES_MAX = 0x1000
+const PAGES_MAX = 0x70000
 /** A neighbour joins the region of a hot block when no more than this part of its count is left. */
-const WARM_LEFT = 63 / 64
+const WARM_LEFT = 3 / 4
 
 export interface PlanPort {
   readonly words: Int32Array
@@ -47,6 +47,10 @@ export interface RegionNode {
   /** Nodes that the block's end goes to: by a jump, a taken branch, a call that was taken in or the return from one; and past an untaken branch. -1: none. */
   taken: number
   fall: number
+  /** Node behind a call that stays a call, or -1. */
+  returns: number
+  /** Nodes that an indirect jump has been seen to go to. */
+  readonly targets: number[]
 }
 
 export interface RegionPlan {
@@ -152,7 +156,7 @@ class Planner {
     const full = this.nodes.length > 0 && this.records + block.records.length > RECORDS_MAX
     if (full || !isTranslatable(block)) return
     this.records += block.records.length
-    const node: RegionNode = { block, position, frame: this.frameOf(position), context, taken: -1, fall: -1 }
+    const node: RegionNode = { block, position, frame: this.frameOf(position), context, taken: -1, fall: -1, returns: -1, targets: [] }
     this.places.set(place, this.nodes.length)
     this.nodes.push(node)
     this.follow(node)
@@ -173,7 +177,10 @@ class Planner {
       if (last.imm2 === op.LINK_NEVER) this.returnsTo(position + last.imm, context)
       else this.want(position + last.imm, context)
     } else if (last?.op === op.OP_CALL) this.followCall(node, position + last.imm, position + (last.a | (last.b << 8)))
-    else if (last?.op === op.OP_CALLI) this.returnsTo(position + last.imm, context)
+    else if (last?.op === op.OP_CALLI) {
+      if (last.imm2 !== 0) this.followCall(node, position + last.imm2, position + last.imm)
+      this.returnsTo(position + last.imm, context)
+    } else if (last?.op === op.OP_JMPI) for (const delta of notedTargets(last)) this.want(position + delta, context)
   }
 
   private followCall(node: RegionNode, target: number, returnPosition: number): void {
@@ -187,10 +194,9 @@ class Planner {
     this.want(returnPosition, context)
   }
 
-  /** A call leaves the region; its return enters it again. */
+  /** A call stays a call. Where the way back is another than that of the call, the region is entered again behind it. */
   private returnsTo(position: number, context: Context | undefined): void {
-    if (context !== undefined) return
-    this.returns.add(position)
+    if (context === undefined) this.returns.add(position)
     this.want(position, context)
   }
 
@@ -239,9 +245,22 @@ class Planner {
     } else if (last?.op === op.OP_CALL) {
       const called = this.callees.get(node)
       if (called) node.taken = this.nodeAt(position + last.imm, called)
+      else node.returns = this.nodeAt(position + (last.a | (last.b << 8)), context)
+    } else if (last?.op === op.OP_CALLI) {
+      const called = this.callees.get(node)
+      if (called) node.taken = this.nodeAt(position + last.imm2, called)
+      node.returns = this.nodeAt(position + last.imm, context)
+    } else if (last?.op === op.OP_JMPI) {
+      for (const delta of notedTargets(last)) {
+        const target = this.nodeAt(position + delta, context)
+        if (target >= 0) node.targets.push(target)
+      }
     } else if (last?.op === op.OP_RET && context) node.taken = this.nodeAt(context.returnPosition, context.parent)
   }
 }
+
+/** Where an indirect jump went while it was interpreted, from the start of its block. */
+const notedTargets = ({ imm, imm2 }: IrRecord): number[] => [imm, imm2].filter((delta) => delta !== 0)
 
 const firstOperation = (words: Int32Array, address: number): number => words[(address + op.BLOCK_FIRST_RECORD) >> 2]! & 0xffff
 
