@@ -44,7 +44,7 @@ import {
   scan,
   shift_double,
 } from './integer'
-import { jump_quickly } from './dispatch'
+import { expected_record, jump_quickly } from './dispatch'
 import { after_call, BUDGET_LOW, vector_load, vector_store } from './records'
 import { vector } from './vector'
 import { x87 } from './x87'
@@ -110,21 +110,25 @@ export function enter_region(s: usize, ip: usize): usize {
 /**
  * A call that a region makes: goes on at PC until PC is `back`. R_RETURNED when it is; else the region ends at once with the answer, as PC, budget
  * and all other state are those of some later place. Whether the stack is what it was does not matter: the code behind the call depends on RIP alone.
+ * `ip`: first record of the block, in `frame`, that is expected at PC; 0: none is.
  */
-export function call_region(s: usize, back: u64): u32 {
+export function call_region(s: usize, back: u64, ip: usize, frame: u32): u32 {
   const depth = load<u32>(s, CALL_DEPTH)
   if (depth >= CALL_DEPTH_MAX) return R_NEXT
   store<u32>(s, depth + 1, CALL_DEPTH)
-  const r = run_until(s, back)
+  const r = run_until(s, back, ip ? expected_record(s, ip, frame) : 0)
   store<u32>(s, depth, CALL_DEPTH)
   return r
 }
 
-function run_until(s: usize, back: u64): u32 {
+// @ts-ignore: decorator
+@inline
+function run_until(s: usize, back: u64, first: usize): u32 {
+  let at = first
   while (true) {
     const budget = load<i64>(s, BUDGET)
     if (budget < BUDGET_LOW) return R_JUMP
-    const at = jump_quickly(s)
+    if (!at || load<u16>(at) != OP_REGION) at = jump_quickly(s)
     // Whoever is outside of all regions looks again.
     if (!at || load<u16>(at) != OP_REGION) return R_NEXT
     const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
@@ -136,6 +140,7 @@ function run_until(s: usize, back: u64): u32 {
     // A region that waits for its call may have lost a block.
     if (load<u32>(CODE_CACHE_WORDS, CODE_STALE)) return R_JUMP
     if (load<u64>(s, PC) == back) return R_RETURNED
+    at = 0
   }
 }
 

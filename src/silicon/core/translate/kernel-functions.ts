@@ -31,7 +31,7 @@ export const kernelFunctions: readonly { readonly name: string; readonly type: F
   { name: 'slow_store16', type: { parameters: [I32, I64, I32], results: [] } },
   { name: 'slow_float', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'float_mode', type: { parameters: [I32], results: [I32] } },
-  { name: 'call_region', type: { parameters: [I32, I64], results: [I32] } },
+  { name: 'call_region', type: { parameters: [I32, I64, I32, I32], results: [I32] } },
 ]
 
 /** The table that regions call them through; `exported` are the core kernel's exports. */

@@ -49,6 +49,8 @@ export interface RegionNode {
   fall: number
   /** Node behind a call that stays a call, or -1. */
   returns: number
+  /** The block that such a call is known to go to. */
+  callee: { readonly address: number; readonly frame: number } | undefined
   /** Nodes that an indirect jump has been seen to go to. */
   readonly targets: number[]
 }
@@ -143,6 +145,12 @@ class Planner {
     return this.header(address, op.BLOCK_FIRST_RECORD + 8) <= this.port.hotAfter * WARM_LEFT
   }
 
+  private calleeAt(position: number): RegionNode['callee'] {
+    const frame = this.frameOf(position)
+    const address = frame < 0 ? 0 : this.port.find(frame, position & (FRAME_BYTES - 1), this.key, this.mode) >>> 0
+    return address === 0 ? undefined : { address, frame }
+  }
+
   private placeOf(position: number, context: Context | undefined): string {
     return `${position}:${context === undefined ? 0 : this.contexts.get(context)!}`
   }
@@ -156,7 +164,17 @@ class Planner {
     const full = this.nodes.length > 0 && this.records + block.records.length > RECORDS_MAX
     if (full || !isTranslatable(block)) return
     this.records += block.records.length
-    const node: RegionNode = { block, position, frame: this.frameOf(position), context, taken: -1, fall: -1, returns: -1, targets: [] }
+    const node: RegionNode = {
+      block,
+      position,
+      frame: this.frameOf(position),
+      context,
+      taken: -1,
+      fall: -1,
+      returns: -1,
+      callee: undefined,
+      targets: [],
+    }
     this.places.set(place, this.nodes.length)
     this.nodes.push(node)
     this.follow(node)
@@ -245,7 +263,10 @@ class Planner {
     } else if (last?.op === op.OP_CALL) {
       const called = this.callees.get(node)
       if (called) node.taken = this.nodeAt(position + last.imm, called)
-      else node.returns = this.nodeAt(position + (last.a | (last.b << 8)), context)
+      else {
+        node.returns = this.nodeAt(position + (last.a | (last.b << 8)), context)
+        node.callee = this.calleeAt(position + last.imm)
+      }
     } else if (last?.op === op.OP_CALLI) {
       const called = this.callees.get(node)
       if (called) node.taken = this.nodeAt(position + last.imm2, called)

@@ -9,6 +9,7 @@
 
 import type { FunctionBody } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES } from '../../fabric-layout.js'
+import { BLOCK_FIRST_RECORD } from '../ir/ops.js'
 import { R_JUMP, R_NEXT, R_RETURNED } from '../ir/results.js'
 import * as S from '../state/layout.js'
 import { BlockCode, type Ways } from './block-code.js'
@@ -322,6 +323,9 @@ export class RegionCode implements Ways {
     this.storeState()
     g.get(L_S)
     g.pageAddress(this.node.position + delta)
+    const { callee } = this.node
+    g.i32(callee ? callee.address + BLOCK_FIRST_RECORD : 0)
+    g.i32(callee?.frame ?? 0)
     g.call(F_CALL)
     g.tee(L_R)
     g.i32(R_RETURNED)
