@@ -267,7 +267,7 @@ export class BlockCode {
         }
         this.emitPush(record, () => g.pageAddress(node.position + (record.a | (record.b << 8))), leave)
         ways.charge(record.c)
-        if (node.returns < 0) return ways.goTo(node.taken, target, spent)
+        if (node.taken >= 0 || node.returns < 0) return ways.goTo(node.taken, target, spent)
         g.pageAddress(node.position + target)
         g.set(L_PC)
         return ways.call(record.a | (record.b << 8))
@@ -347,6 +347,7 @@ export class BlockCode {
     }
     this.checkTarget(record)
     retire()
+    for (const target of node.targets) this.goIfThere(target, ways.positionOf(target) - node.position)
     ways.out(R_NEXT)
   }
 

@@ -13,6 +13,10 @@ const RECORDS_MAX = 800
 /** Calls within calls that are taken in, and records of a callee. */
 const INLINE_DEPTH_MAX = 1
 const INLINE_RECORDS_MAX = 40
+/** Records of a callee that becomes part of the region once, for all calls from it. */
+const SHARED_RECORDS_MAX = 250
+/** Returns from it that are compared. */
+const RETURN_TARGETS_MAX = 4
 /** Pages on either side of the first. */
 const PAGES_MAX = 0x70000
 /** A neighbour joins the region of a hot block when no more than this part of its count is left. */
@@ -51,7 +55,7 @@ export interface RegionNode {
   returns: number
   /** The block that such a call is known to go to. */
   callee: { readonly address: number; readonly frame: number } | undefined
-  /** Nodes that an indirect jump has been seen to go to. */
+  /** Nodes that an indirect jump has been seen to go to, or where a return may go to whose call is part of the region. */
   readonly targets: number[]
 }
 
@@ -79,6 +83,9 @@ class Planner {
   private readonly places = new Map<string, number>()
   private readonly contexts = new Map<Context, number>()
   private readonly callees = new Map<RegionNode, Context>()
+  private readonly functionReturns = new Map<number, readonly RegionNode[]>()
+  /** Calls of what is part of the region for all of them. */
+  private readonly shared = new Set<RegionNode>()
   private readonly sizes = new Map<number, number>()
   private readonly queue: Wanted[] = []
   /** Positions that calls which stay calls return to. */
@@ -99,6 +106,7 @@ class Planner {
     for (let n = 0; n < this.queue.length && this.nodes.length < NODES_MAX; n++) this.take(this.queue[n]!)
     if (this.nodes.length === 0) return { nodes: [], entries: [] }
     for (const node of this.nodes) this.connect(node)
+    for (const node of this.shared) this.connectShared(node)
     const entries = [0]
     this.nodes.forEach((node, n) => {
       if (n > 0 && node.context === undefined && this.returns.has(node.position) && !isEntry(this.port.words, node.block.address))
@@ -204,7 +212,13 @@ class Planner {
   private followCall(node: RegionNode, target: number, returnPosition: number): void {
     const { context } = node
     const callee = this.blockAt(target)
-    if (callee === 0 || !this.mayInline(callee, target, context)) return this.returnsTo(returnPosition, context)
+    if (callee === 0 || !this.mayInline(callee, target, context)) {
+      if (callee !== 0 && this.sizeOf(callee, target) <= SHARED_RECORDS_MAX) {
+        this.shared.add(node)
+        this.want(target, undefined)
+      }
+      return this.returnsTo(returnPosition, context)
+    }
     const called: Context = { parent: context, depth: (context?.depth ?? 0) + 1, callee, returnPosition }
     this.contexts.set(called, this.contexts.size + 1)
     this.callees.set(node, called)
@@ -246,6 +260,46 @@ class Planner {
     }
     this.sizes.set(callee, size)
     return size
+  }
+
+  /** A call of a callee in the region stays a call where its return would not come back. */
+  private connectShared(node: RegionNode): void {
+    const last = node.block.records.at(-1)!
+    const target = this.nodeAt(node.position + (last.op === op.OP_CALL ? last.imm : last.imm2), undefined)
+    if (target < 0 || node.returns < 0) return
+    const returns = this.returnsOf(target)
+    const room = returns.filter(({ targets }) => targets.includes(node.returns) || targets.length < RETURN_TARGETS_MAX)
+    if (room.length === 0 || room.length < returns.length) return
+    for (const { targets } of returns) if (!targets.includes(node.returns)) targets.push(node.returns)
+    node.taken = target
+    if (last.op === op.OP_CALL) node.returns = -1
+  }
+
+  /** The returns of the function that begins at node `entry`, as far as they are part of the region. */
+  private returnsOf(entry: number): readonly RegionNode[] {
+    const known = this.functionReturns.get(entry)
+    if (known) return known
+    const found: RegionNode[] = []
+    const seen = new Set([entry])
+    for (const n of seen) {
+      const node = this.nodes[n]!
+      const { op: code } = node.block.records.at(-1)!
+      const calls = code === op.OP_CALL || code === op.OP_CALLI
+      if (code === op.OP_RET && !node.context) found.push(node)
+      else {
+        const shared = this.shared.has(node)
+        const next = calls && shared ? [this.returnNode(node)] : [node.taken, node.fall, node.returns, ...node.targets]
+        for (const to of next) if (to >= 0) seen.add(to)
+      }
+    }
+    this.functionReturns.set(entry, found)
+    return found
+  }
+
+  /** Node behind the call that ends `node`, or -1. */
+  private returnNode({ block, position, context }: RegionNode): number {
+    const last = block.records.at(-1)!
+    return this.nodeAt(position + (last.op === op.OP_CALL ? last.a | (last.b << 8) : last.imm), context)
   }
 
   private nodeAt(position: number, context: Context | undefined): number {
