@@ -8,7 +8,9 @@ import {
   OP_FLAG,
   OP_HLP,
   OP_MULTIPLY,
+  OP_POP64,
   OP_PROFILE,
+  OP_PUSH64,
   OP_REGION,
   OP_ROTATE,
   OP_SCAN,
@@ -45,7 +47,8 @@ import {
   shift_double,
 } from './integer'
 import { expected_record, jump_quickly } from './dispatch'
-import { after_call, BUDGET_LOW, vector_load, vector_store } from './records'
+import { after_call, BUDGET_LOW, pop_value, push_value, vector_load, vector_store } from './records'
+import { stop_at } from './access'
 import { vector } from './vector'
 import { x87 } from './x87'
 
@@ -142,6 +145,23 @@ function run_until(s: usize, back: u64, first: usize): u32 {
     if (load<u64>(s, PC) == back) return R_RETURNED
     at = 0
   }
+}
+
+/**
+ * `n` records of pushes or pops from `ip` on, PC being that of the block. 0 where all is done; else PC and BUDGET are exact and the region is to be left: a
+ * fault is pending, or a block of some region has been overwritten.
+ */
+export function stack_records(s: usize, ip: usize, n: u32): u32 {
+  let at = ip
+  for (let i: u32 = 0; i < n; i++) {
+    const op: u32 = load<u16>(at)
+    if (op == OP_POP64) at = pop_value(s, at)
+    else at = push_value(s, at, op == OP_PUSH64 ? load<u64>(s + load<u8>(at, 3)) : <u64>(<i64>load<i32>(at, 8)))
+    if (!at) return 1
+  }
+  if (!load<u32>(CODE_CACHE_WORDS, CODE_STALE)) return 0
+  stop_at(s, at)
+  return 1
 }
 
 /** Executes one record that regions do not translate. R_*; on anything but R_NEXT, PC and BUDGET are exact. PC must be that of the block. */

@@ -8,7 +8,7 @@ import { ArithmeticCode, binaryForm } from './arithmetic-code.js'
 import { BitCode } from './bit-code.js'
 import { type CallContext, CallCode, mayDropCode } from './call-code.js'
 import type { Flags } from './flags.js'
-import { type GuestCode, L_LA, L_PC, L_STALE, L_V } from './guest.js'
+import { type GuestCode, L_LA, L_P, L_PC, L_STALE, L_V } from './guest.js'
 import { flagsAreLive } from './liveness.js'
 import { MoveCode } from './move-code.js'
 import type { RegionNode } from './plan.js'
@@ -43,6 +43,19 @@ const fusedSizes = [0, 2, 3]
 
 const flaglessCodes = [w.I64_ADD, w.I64_OR, w.I64_AND, w.I64_SUB, w.I64_XOR]
 
+/** How many pushes or pops follow each other from record `first` on, none of which reads or writes RSP otherwise. */
+function stackGroup(records: readonly IrRecord[], first: number): number {
+  const pops = records[first]!.op === op.OP_POP64
+  let n = first
+  for (; n < records.length; n++) {
+    const record = records[n]!
+    if (pops ? record.op !== op.OP_POP64 || record.d === S.RSP : !isPush(record)) break
+  }
+  return n - first
+}
+
+const isPush = ({ op: code, a }: IrRecord): boolean => code === op.OP_PUSHI64 || (code === op.OP_PUSH64 && a !== S.RSP && a < S.T0)
+
 export class BlockCode {
   readonly calls: CallCode
   private readonly access: AccessCode
@@ -54,6 +67,8 @@ export class BlockCode {
   private liveAtEnd = true
   /** The instruction under way may have dropped a block of this region and says so in L_STALE. */
   private mayBeStale = false
+  /** The target of the RET at the end stands in L_PC. */
+  private returnIsLoaded = false
   /** A helper has run in this block. */
   private spent = false
   /** Slot of the address of the LDW of instruction `writeBackIndex` of this block. */
@@ -82,20 +97,28 @@ export class BlockCode {
     this.mayBeStale = false
     this.spent = false
     this.writeBackAt = -1
+    this.returnIsLoaded = false
     this.bits.reset()
     this.calls.forget()
     g.blockOffset = node.position
     const { records } = node.block
-    records.forEach((record, n) => {
+    for (let n = 0; n < records.length; n++) {
+      const group = stackGroup(records, n)
+      if (group > 1) {
+        this.emitStackGroup(n, group)
+        n += group - 1
+        continue
+      }
+      const record = records[n]!
       this.emitRecord(record, n)
       const next = records[n + 1]
-      if (!next || next.index === record.index || !this.mayBeStale) return
+      if (!next || next.index === record.index || !this.mayBeStale) continue
       this.mayBeStale = false
       g.get(L_STALE)
       g.ifUnlikely()
       ways.leaveAt(next)
       g.end()
-    })
+    }
   }
 
   private emitRecord(record: IrRecord, position: number): void {
@@ -215,6 +238,52 @@ export class BlockCode {
     this.moveStack(-8)
   }
 
+  /**
+   * Pushes or pops in a row, with a RET behind pops: one look at the TLB for all of them, as they lie in one page nearly always. Elsewhere the kernel does them one
+   * by one.
+   */
+  private emitStackGroup(first: number, count: number): void {
+    const { g, access, ways } = this
+    const { records } = this.block
+    const group = records.slice(first, first + count)
+    const pops = group[0]!.op === op.OP_POP64
+    const behind = records[first + count]!
+    this.returnIsLoaded = pops && behind.op === op.OP_RET
+    const bytes = 8 * (count + (this.returnIsLoaded ? 1 : 0))
+    g.read64(S.RSP)
+    if (!pops) {
+      g.i64(-bytes)
+      g.op(w.I64_ADD)
+    }
+    g.set(L_LA)
+    const table = pops ? S.TLB_READ : S.TLB_WRITE
+    access.pushHit(table, bytes)
+    g.ifLikely()
+    access.pushHost(table)
+    g.set(L_P)
+    group.forEach((record, n) => {
+      g.get(L_P)
+      if (pops) {
+        g.memory(w.I64_LOAD, 8 * n)
+        g.write(record.d, 3)
+        return
+      }
+      if (record.op === op.OP_PUSH64) g.read64(record.a)
+      else g.i64(record.imm)
+      g.memory(w.I64_STORE, 8 * (count - 1 - n))
+    })
+    if (this.returnIsLoaded) {
+      g.get(L_P)
+      g.memory(w.I64_LOAD, 8 * count)
+      g.set(L_PC)
+    }
+    this.moveStack(pops ? 8 * count : -8 * count)
+    g.else()
+    this.calls.stackRecords(group, () => ways.out(R_JUMP))
+    if (this.returnIsLoaded) this.loadReturn(behind)
+    g.end()
+  }
+
   private moveStack(by: number): void {
     const { g } = this
     g.read64(S.RSP)
@@ -325,13 +394,18 @@ export class BlockCode {
     g.end()
   }
 
-  /** RET: to the call that was taken in, where that is where it goes. */
-  private emitReturn(record: IrRecord): void {
-    const { g, access, ways, node } = this
+  private loadReturn(record: IrRecord): void {
+    const { g, access } = this
     g.read64(S.RSP)
     g.set(L_LA)
     access.load(record, 3, w.I64_LOAD, 0)
     g.set(L_PC)
+  }
+
+  /** RET: to the call that was taken in, where that is where it goes. */
+  private emitReturn(record: IrRecord): void {
+    const { g, ways, node } = this
+    if (!this.returnIsLoaded) this.loadReturn(record)
     const retire = (): void => {
       this.moveStack(8 + (record.imm & 0xffff))
       ways.charge(record.c)

@@ -16,6 +16,7 @@ export const F_STORE16 = 10
 export const F_FLOAT = 11
 export const F_FLOAT_MODE = 12
 export const F_CALL = 13
+export const F_STACK = 14
 
 export const kernelFunctions: readonly { readonly name: string; readonly type: FunctionType }[] = [
   { name: 'slow_load', type: { parameters: [I32, I64, I32], results: [I64] } },
@@ -32,6 +33,7 @@ export const kernelFunctions: readonly { readonly name: string; readonly type: F
   { name: 'slow_float', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'float_mode', type: { parameters: [I32], results: [I32] } },
   { name: 'call_region', type: { parameters: [I32, I64, I32, I32], results: [I32] } },
+  { name: 'stack_records', type: { parameters: [I32, I32, I32], results: [I32] } },
 ]
 
 /** The table that regions call them through; `exported` are the core kernel's exports. */
