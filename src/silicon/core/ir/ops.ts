@@ -434,6 +434,8 @@ export const OP_REGION = 358
 export const OP_COUNT = 359
 /** Executions of a block before it is offered to the translator. */
 export const PROFILE_THRESHOLD = 1000
+/** Entries of a region before it is offered again, to be made part of a larger one. */
+export const WIDEN_THRESHOLD = 300_000
 
 // ---- header of a block, u32 fields
 export const BLOCK_VALID = 0
@@ -485,6 +487,7 @@ export const CODE_STALE = 24
 /** Times that a region was entered (u64). */
 export const CODE_ENTRIES = 32
 
-// ---- table of regions at REGION_TABLE: 8 bytes each: function table index u32 (0 = not to be entered), instructions that one pass may take u32
-export const REGION_ENTRY_BYTES = 8
+// ---- table of regions at REGION_TABLE: 16 bytes each: function table index u32 (0 = not to be entered), instructions that one pass may take u32, entries after
+// which it is offered to the translator again u32
+export const REGION_ENTRY_BYTES = 16
 export const REGIONS_MAX = 8192

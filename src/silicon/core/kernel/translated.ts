@@ -1,6 +1,7 @@
 // The kernel's side of translated code: how the interpreter enters a region, and what regions call.
 
 import {
+  BLOCK_FIRST_RECORD,
   CODE_ENTRIES,
   CODE_STALE,
   CODE_TRANSLATED,
@@ -34,7 +35,7 @@ import {
 } from '../ir/flag-kinds'
 import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
 import { BUDGET, CALL_DEPTH, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R, PC } from '../state/layout'
-import { R_FAULT, R_JUMP, R_LAST, R_NEXT, R_RETURNED } from '../ir/results'
+import { R_EXIT, R_FAULT, R_JUMP, R_LAST, R_NEXT, R_RETURNED } from '../ir/results'
 import { condition_of } from './alu'
 import { helper } from './helper'
 import {
@@ -61,6 +62,15 @@ export function leave_hot(s: usize, block: usize): void {
   store<u32>(s, <u32>block, EXIT_INFO)
 }
 
+/** Counts one entry of the region whose place in the table is `entry`; 0: it is to be offered to the translator first. */
+// @ts-ignore: decorator
+@inline
+function entries_left(entry: usize): u32 {
+  const left = load<u32>(entry, 8) - 1
+  store<u32>(entry, left, 8)
+  return left
+}
+
 /**
  * Runs the region of OP_REGION record `ip`, and those that follow it directly. Returns the record where interpretation goes on, or a small number: R_EXIT
  * to leave the run loop, else the dispatcher is to look.
@@ -85,6 +95,11 @@ export function enter_region(s: usize, ip: usize): usize {
     if (load<i64>(s, BUDGET) < <i64>load<u32>(entry, 4)) {
       // The budget does not allow a pass.
       next = at + 16
+      break
+    }
+    if (!entries_left(entry)) {
+      leave_hot(s, at - BLOCK_FIRST_RECORD)
+      next = R_EXIT
       break
     }
     entries++
@@ -137,6 +152,10 @@ function run_until(s: usize, back: u64, first: usize): u32 {
     const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
     const index = load<u32>(entry)
     if (!index || budget < <i64>load<u32>(entry, 4)) return R_NEXT
+    if (!entries_left(entry)) {
+      leave_hot(s, at - BLOCK_FIRST_RECORD)
+      return R_EXIT
+    }
     store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + 1, CODE_ENTRIES)
     const r = call_indirect<u32>(index, s, load<u32>(at, 12))
     if (r != R_NEXT) return r

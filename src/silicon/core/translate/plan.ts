@@ -7,16 +7,23 @@ import { FRAME_BYTES } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
 import { type IrBlock, type IrRecord, readBlock } from './record.js'
 
-/** Nodes and records of one region: V8's compile time grows faster than the code beyond this. */
-const NODES_MAX = 60
-const RECORDS_MAX = 800
-/** Calls within calls that are taken in, and records of a callee. */
-const INLINE_DEPTH_MAX = 1
-const INLINE_RECORDS_MAX = 40
-/** Records of a callee that becomes part of the region once, for all calls from it. */
-const SHARED_RECORDS_MAX = 250
-/** Returns from it that are compared. */
-const RETURN_TARGETS_MAX = 4
+export interface PlanLimits {
+  /** Nodes and records of one region: V8's compile time grows faster than the code beyond this. */
+  readonly nodes: number
+  readonly records: number
+  /** Calls within calls that are taken in, and records of a callee. */
+  readonly inlineDepth: number
+  readonly inlineRecords: number
+  /** Records of a callee that becomes part of the region once, for all calls from it. */
+  readonly sharedRecords: number
+  /** Returns from it that are compared. */
+  readonly returnTargets: number
+}
+
+export const regionLimits: PlanLimits = { nodes: 60, records: 800, inlineDepth: 1, inlineRecords: 40, sharedRecords: 250, returnTargets: 4 }
+/** Of a region that takes the place of one which is entered very often. */
+export const wideLimits: PlanLimits = { nodes: 240, records: 3200, inlineDepth: 2, inlineRecords: 40, sharedRecords: 800, returnTargets: 8 }
+
 /** Pages on either side of the first. */
 const PAGES_MAX = 0x70000
 /** A neighbour joins the region of a hot block when no more than this part of its count is left. */
@@ -71,8 +78,8 @@ interface Wanted {
 }
 
 /** Plans the region around the block at `address`; it is empty where that cannot be part of one. */
-export function planRegion(port: PlanPort, address: number): RegionPlan {
-  return new Planner(port, address).plan()
+export function planRegion(port: PlanPort, address: number, limits: PlanLimits): RegionPlan {
+  return new Planner(port, address, limits).plan()
 }
 
 class Planner {
@@ -95,6 +102,7 @@ class Planner {
   constructor(
     private readonly port: PlanPort,
     private readonly root: number,
+    private readonly limits: PlanLimits,
   ) {
     this.key = this.header(root, op.BLOCK_KEY)
     this.mode = this.header(root, op.BLOCK_MODE)
@@ -103,7 +111,7 @@ class Planner {
 
   plan(): RegionPlan {
     this.queue.push({ position: this.header(this.root, op.BLOCK_OFFSET), context: undefined })
-    for (let n = 0; n < this.queue.length && this.nodes.length < NODES_MAX; n++) this.take(this.queue[n]!)
+    for (let n = 0; n < this.queue.length && this.nodes.length < this.limits.nodes; n++) this.take(this.queue[n]!)
     if (this.nodes.length === 0) return { nodes: [], entries: [] }
     for (const node of this.nodes) this.connect(node)
     for (const node of this.shared) this.connectShared(node)
@@ -169,7 +177,7 @@ class Planner {
     const address = this.blockAt(position)
     if (address === 0) return
     const block = readBlock(this.port.words, address)
-    const full = this.nodes.length > 0 && this.records + block.records.length > RECORDS_MAX
+    const full = this.nodes.length > 0 && this.records + block.records.length > this.limits.records
     if (full || !isTranslatable(block)) return
     this.records += block.records.length
     const node: RegionNode = {
@@ -213,7 +221,7 @@ class Planner {
     const { context } = node
     const callee = this.blockAt(target)
     if (callee === 0 || !this.mayInline(callee, target, context)) {
-      if (callee !== 0 && this.sizeOf(callee, target) <= SHARED_RECORDS_MAX) {
+      if (callee !== 0 && this.sizeOf(callee, target) <= this.limits.sharedRecords) {
         this.shared.add(node)
         this.want(target, undefined)
       }
@@ -233,9 +241,9 @@ class Planner {
   }
 
   private mayInline(callee: number, position: number, context: Context | undefined): boolean {
-    if ((context?.depth ?? 0) >= INLINE_DEPTH_MAX || callee === this.root) return false
+    if ((context?.depth ?? 0) >= this.limits.inlineDepth || callee === this.root) return false
     for (let around = context; around; around = around.parent) if (around.callee === callee) return false
-    return this.sizeOf(callee, position) <= INLINE_RECORDS_MAX
+    return this.sizeOf(callee, position) <= this.limits.inlineRecords
   }
 
   /** Records of the function at `position` up to its returns, as far as they matter. */
@@ -245,7 +253,7 @@ class Planner {
     const seen = new Set<number>()
     const open = [position]
     let size = 0
-    while (open.length > 0 && size <= INLINE_RECORDS_MAX) {
+    while (open.length > 0 && size <= this.limits.sharedRecords) {
       const at = open.pop()!
       const address = seen.has(at) ? 0 : this.blockAt(at)
       seen.add(at)
@@ -268,7 +276,7 @@ class Planner {
     const target = this.nodeAt(node.position + (last.op === op.OP_CALL ? last.imm : last.imm2), undefined)
     if (target < 0 || node.returns < 0) return
     const returns = this.returnsOf(target)
-    const room = returns.filter(({ targets }) => targets.includes(node.returns) || targets.length < RETURN_TARGETS_MAX)
+    const room = returns.filter(({ targets }) => targets.includes(node.returns) || targets.length < this.limits.returnTargets)
     if (room.length === 0 || room.length < returns.length) return
     for (const { targets } of returns) if (!targets.includes(node.returns)) targets.push(node.returns)
     node.taken = target

@@ -6,7 +6,7 @@ import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
 import { UntranslatableError } from './call-code.js'
 import { kernelFunctions, kernelFunctionTable, regionType } from './kernel-functions.js'
-import { planRegion, type RegionPlan } from './plan.js'
+import { isEntry, planRegion, regionLimits, type RegionPlan, wideLimits } from './plan.js'
 import { RegionCode } from './region-code.js'
 
 /** A block that cannot be translated is not offered again soon. */
@@ -66,17 +66,19 @@ export class Translator {
   /** Translates the region around the hot block at `address`, where core `s` stands. */
   translate(s: number, address: number): void {
     const { words, hotAfter } = this.port
-    const plan = planRegion({ words, hotAfter, find: this.port.find, frameAt: (pages) => this.frameAt(s, pages) }, address)
+    const again = isEntry(words, address)
+    const port = { words, hotAfter, find: this.port.find, frameAt: (pages: number) => this.frameAt(s, pages) }
+    const plan = planRegion(port, address, again ? wideLimits : regionLimits)
     if (this.next >= op.REGIONS_MAX || plan.nodes.length === 0) {
-      this.postpone(address, NEVER)
+      if (!again) this.postpone(address, NEVER)
       return
     }
     try {
-      this.install(plan)
+      this.install(plan, again ? 0 : op.WIDEN_THRESHOLD)
     } catch (error) {
       if (!(error instanceof UntranslatableError)) throw error
       this.refused++
-      this.postpone(address, NEVER)
+      if (!again) this.postpone(address, NEVER)
     }
   }
 
@@ -99,7 +101,7 @@ export class Translator {
     return word(entry + 12)
   }
 
-  private install(plan: RegionPlan): void {
+  private install(plan: RegionPlan, entries: number): void {
     const { words, memory } = this.port
     const code = new RegionCode(plan)
     const bytes = encodeModule(kernelTypes, regionType, [code.build()])
@@ -109,6 +111,7 @@ export class Translator {
     const entry = (REGION_TABLE + region * op.REGION_ENTRY_BYTES) >> 2
     words[entry] = index
     words[entry + 1] = code.guard
+    words[entry + 2] = entries
     for (const address of new Set(plan.nodes.map((node) => node.block.address))) this.join(address, region)
     plan.entries.forEach((node, n) => {
       const record = (plan.nodes[node]!.block.address + op.BLOCK_FIRST_RECORD) >> 2
