@@ -1,6 +1,7 @@
 /** Code for records that the kernel executes: spill what it may read, call, reload what it may have written. */
 
 import { opcodeRows } from '../decode/opcodes.js'
+import { BMI_PDEP } from '../ir/bmi-kinds.js'
 import * as op from '../ir/ops.js'
 import * as x87 from '../ir/x87-ids.js'
 import * as S from '../state/layout.js'
@@ -9,7 +10,7 @@ import type { Flags } from './flags.js'
 import { FloatCode } from './float-code.js'
 import { isInlineFloat } from './float-forms.js'
 import { FloatVectorCode } from './float-vector-code.js'
-import { type GuestCode, isTemporary, L_BUDGET, L_R, L_S } from './guest.js'
+import { type GuestCode, isTemporary, L_BUDGET, L_R, L_S, L_V, L_V2 } from './guest.js'
 import { F_FLOAT, F_RECORD, F_VECTOR, F_X87 } from './kernel-functions.js'
 import type { IrBlock, IrRecord } from './record.js'
 import { VectorAccess } from './vector-access.js'
@@ -99,6 +100,8 @@ export class CallCode {
         return this.emitSimple(record, [record.a, record.b, record.d, S.T1], [record.d], true)
       case op.OP_SCAN:
         return this.emitSimple(record, [record.a, record.d], [record.d], true)
+      case op.OP_BMI:
+        return this.emitSimple(record, [record.a, record.b], [record.d], record.c >> 2 < BMI_PDEP)
       case op.OP_FLAG:
         return this.emitSimple(record, [S.RAX], [S.RAX], true)
       default:
@@ -179,17 +182,83 @@ export class CallCode {
     this.access.noteStale()
   }
 
+  /** In line where the quotient surely fits. The flags, which are undefined, stay. */
   private divide(record: IrRecord): void {
+    const { g } = this
+    const size = record.c & 3
+    if (size >= 2) {
+      this.pushDivides(record, size, (record.c & 4) !== 0)
+      g.ifLikely()
+      this.divideInLine(size, (record.c & 4) !== 0)
+      g.else()
+    }
+    this.divideByCall(record)
+    if (size >= 2) g.end()
+  }
+
+  /** L_V2 = divisor, L_V = dividend where one local holds it; pushes whether the division can be done in line. */
+  private pushDivides(record: IrRecord, size: number, signed: boolean): void {
+    const { g } = this
+    g.read(record.a, size)
+    if (signed && size === 2) g.op(w.I64_EXTEND32_S)
+    g.set(L_V2)
+    g.read(S.RAX, size)
+    if (signed && size === 2) g.op(w.I64_EXTEND32_S)
+    if (!signed && size === 2) {
+      g.read64(S.RDX)
+      g.i64(32)
+      g.op(w.I64_SHL, w.I64_OR)
+    }
+    g.set(L_V)
+    if (!signed && size === 2) {
+      // The quotient has 32 bits where the high half is below the divisor.
+      g.read(S.RDX, 2)
+      g.get(L_V2)
+      g.op(w.I64_LT_U)
+      return
+    }
+    g.read(S.RDX, size)
+    if (signed) {
+      if (size === 2) g.op(w.I64_EXTEND32_S)
+      g.get(L_V)
+      g.i64(63)
+      g.op(w.I64_SHR_S, w.I64_EQ)
+      // Neither 0 nor -1.
+      g.get(L_V2)
+      g.i64(1)
+      g.op(w.I64_ADD)
+      g.i64(1)
+      g.op(w.I64_GT_U, w.I32_AND)
+    } else {
+      g.op(w.I64_EQZ)
+      g.get(L_V2)
+      g.op(w.I64_EQZ, w.I32_EQZ, w.I32_AND)
+    }
+  }
+
+  private divideInLine(size: number, signed: boolean): void {
+    const { g } = this
+    for (const [slot, code] of [
+      [S.RAX, signed ? w.I64_DIV_S : w.I64_DIV_U],
+      [S.RDX, signed ? w.I64_REM_S : w.I64_REM_U],
+    ] as const) {
+      g.get(L_V)
+      g.get(L_V2)
+      g.op(code)
+      g.write(slot, size)
+    }
+  }
+
+  private divideByCall(record: IrRecord): void {
     const { g, context } = this
     // #DE leaves through the kernel, so all registers must stand in the state area.
-    this.flags.materialize()
+    this.flags.materializeHere()
     for (const slot of context.written) g.spill(slot)
     if (isTemporary(record.a & ~7)) g.spill(record.a)
     this.storeProgress()
     this.callAndReturn(record)
     g.reload(S.RAX)
     g.reload(S.RDX)
-    this.flags.inState()
   }
 
   private vector(record: IrRecord): void {

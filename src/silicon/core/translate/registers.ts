@@ -61,6 +61,10 @@ function note(record: IrRecord, used: Set<number>, written: Set<number>): void {
   if (writesD(code)) write(record.d)
   if (between(code, op.OP_XCHG8, op.OP_XCHG64)) write(record.a)
   if (between(code, op.OP_PUSH64, op.OP_RET)) write(RSP * 8)
+  if (code === op.OP_MULTIPLY_APART) {
+    read(RDX * 8)
+    write(record.b)
+  }
   if (code === op.OP_MULTIPLY || code === op.OP_DIVIDE || code === op.OP_SIGN || code === op.OP_FLAG) {
     write(RAX * 8)
     write(RDX * 8)
