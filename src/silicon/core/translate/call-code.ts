@@ -4,8 +4,10 @@ import { opcodeRows } from '../decode/opcodes.js'
 import { BMI_PDEP } from '../ir/bmi-kinds.js'
 import * as op from '../ir/ops.js'
 import * as x87 from '../ir/x87-ids.js'
+import * as V from '../ir/vector-ids.js'
 import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
+import { AvxCode } from './avx-code.js'
 import type { Flags } from './flags.js'
 import { FloatCode } from './float-code.js'
 import { isInlineFloat } from './float-forms.js'
@@ -19,6 +21,7 @@ import {
   comparesStrings,
   generalOperands,
   IN_MEMORY,
+  isForeign,
   isQuiet,
   isVexForm,
   vectorId,
@@ -44,13 +47,13 @@ export const usesIntegerState = (id: number): boolean => (id >= x87.X87_FCOMI &&
 export function mayDropCode(record: IrRecord): boolean {
   if (record.op === op.OP_HLP) return true
   if (record.op === op.OP_X87) return record.a === IN_MEMORY
-  return record.op === op.OP_VEC && (worksOnMemory(record) || isVexForm(vectorId(record)))
+  return record.op === op.OP_VEC && (worksOnMemory(record) || isForeign(record))
 }
 
 /** The place of the instruction after that of `record`. */
 const after = (record: IrRecord): IrRecord => ({ ...record, offset: record.offset + (record.imm >>> 16), index: record.index + 1 })
 
-const isInline = (record: IrRecord): boolean => isInlineVector(record) || isInlineFloat(vectorId(record))
+const isInline = (record: IrRecord): boolean => record.vex !== undefined || isInlineVector(record) || isInlineFloat(vectorId(record))
 
 export interface CallContext {
   readonly blocks: readonly IrBlock[]
@@ -65,6 +68,7 @@ export class CallCode {
   readonly vectors: VectorRegisters
   private readonly vectorCode: VectorCode
   private readonly floatCode: FloatCode
+  private readonly avxCode: AvxCode
 
   constructor(
     private readonly g: GuestCode,
@@ -76,6 +80,7 @@ export class CallCode {
     const memory = new VectorAccess(g, access, (record) => context.leave(record))
     const registers = this.vectors
     this.vectorCode = new VectorCode(g, flags, access, memory, registers)
+    this.avxCode = new AvxCode(g, memory, registers)
     const slowly = (record: IrRecord): void => this.slowFloat(record)
     const vectors = new FloatVectorCode(g, memory, registers, slowly)
     const leaveAfter = (record: IrRecord): void => context.leave(after(record))
@@ -112,6 +117,7 @@ export class CallCode {
   /** At the start of a block: what is known of values no longer holds. */
   forget(): void {
     this.floatCode.forget()
+    this.vectors.forgetUppers()
   }
 
   /** A record that cannot fault: reads and writes just these slots, and with `flags` the flags. */
@@ -141,7 +147,7 @@ export class CallCode {
   private general(record: IrRecord): void {
     const { g, context } = this
     const id = record.imm & 0xffff
-    const extended = record.op === op.OP_HLP ? extendedState.has(id) : record.op === op.OP_VEC && isVexForm(id)
+    const extended = record.op === op.OP_HLP ? extendedState.has(id) : record.op === op.OP_VEC && isForeign(record)
     const operands = record.op === op.OP_VEC && !extended ? xmmOperands(record) : undefined
     this.flags.materialize()
     for (const slot of context.written) g.spill(slot)
@@ -152,7 +158,7 @@ export class CallCode {
     this.callAndReturn(record)
     for (const slot of context.used) g.reload(slot)
     if (extended) this.vectors.reloadAll()
-    if (extended) this.floatCode.forget()
+    if (extended) this.forget()
     if (operands) this.vectors.reload(operands.writes)
     if (!extended) this.vectors.reloadMode()
     this.afterCall()
@@ -263,15 +269,27 @@ export class CallCode {
 
   private vector(record: IrRecord): void {
     const id = vectorId(record)
-    if (isVexForm(id)) {
-      this.general(record)
-      return this.floatCode.forget()
-    }
+    if (isForeign(record)) return this.general(record)
+    if (record.vex) return this.vex(record)
     if (isInlineFloat(id)) return this.floatCode.emit(record)
     if (isInlineVector(record)) this.vectorCode.emit(record)
     else if (comparesStrings(id)) this.general(record)
     else this.vectorCall(record)
     return this.floatCode.forgetRegisters(xmmOperands(record).writes)
+  }
+
+  /** A VEX form in line: a result of 128 bits clears the rest of its register. */
+  private vex(record: IrRecord): void {
+    const id = vectorId(record)
+    const { writes } = xmmOperands(record)
+    if (isInlineFloat(id) || id >= V.V_FMA) this.floatCode.emit(record)
+    else {
+      if (isVexForm(id)) this.avxCode.emit(record)
+      else this.vectorCode.emit(record)
+      this.floatCode.forgetRegisters(writes)
+      if (isVexForm(id)) return
+    }
+    if (!record.vex!.wide) for (const register of writes) this.vectors.clearUpper(register)
   }
 
   /** The kernel's function for one vector instruction: it sees and changes what the record names, and may leave a fault pending. */

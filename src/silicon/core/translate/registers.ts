@@ -3,7 +3,7 @@
 import * as op from '../ir/ops.js'
 import { usesIntegerState } from './call-code.js'
 import type { IrBlock, IrRecord } from './record.js'
-import { comparesStrings, generalOperands, isVexForm } from './vector-operands.js'
+import { comparesStrings, generalOperands, isForeign } from './vector-operands.js'
 
 const GPRS = 16
 const RAX = 0
@@ -42,7 +42,7 @@ function note(record: IrRecord, used: Set<number>, written: Set<number>): void {
   const write = (slot: number): void => void (slot >> 3 < GPRS && written.add(slot >> 3))
   const id = record.imm & 0xffff
   if (code === op.OP_X87 && !usesIntegerState(id)) return
-  if (code === op.OP_HLP || code === op.OP_X87 || (code === op.OP_VEC && (comparesStrings(id) || isVexForm(id)))) {
+  if (code === op.OP_HLP || code === op.OP_X87 || (code === op.OP_VEC && (comparesStrings(id) || isForeign(record)))) {
     for (let n = 0; n < GPRS; n++) {
       used.add(n)
       written.add(n)
