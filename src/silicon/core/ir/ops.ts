@@ -412,26 +412,32 @@ export const OP_BSWAP64 = 347
 export const OP_SIGN = 348
 /** imm: 0 CLC, 1 STC, 2 CMC, 3 CLD, 4 STD, 5 LAHF, 6 SAHF. */
 export const OP_FLAG = 349
+/** MULX: b = low half, then d = high half of RDX * a; c = size. No flags. */
+export const OP_MULTIPLY_APART = 350
+/** d = d + a + one flag, which is all that changes of the flags; c = size | (OF ? 4 : 0), else CF. */
+export const OP_ADD_CARRY = 351
+/** BMI: d = kind(a, b); c = size | kind << 2 (ir/bmi-kinds.ts). */
+export const OP_BMI = 352
 /** Raises exception d; imm2 = error code if a is nonzero. */
-export const OP_RAISE = 350
+export const OP_RAISE = 353
 
 // ---- calls of kernel functions: docs/core.md
-export const OP_HLP = 351
-export const OP_VEC = 352
-export const OP_X87 = 353
+export const OP_HLP = 354
+export const OP_VEC = 355
+export const OP_X87 = 356
 
 // ---- vector moves of 16 bytes that need no helper: d and a are XMM numbers
-export const OP_VMOV = 354
+export const OP_VMOV = 357
 /** xmm d = 16 bytes at a + imm; c = 1: aligned. */
-export const OP_VLD_BD = 355
-export const OP_VST_BD = 356
+export const OP_VLD_BD = 358
+export const OP_VST_BD = 359
 
 // ---- at the head of a block that the translator may take
 /** Counts imm down; at zero leaves with EXIT_HOT. */
-export const OP_PROFILE = 357
+export const OP_PROFILE = 360
 /** The block is entry imm2 of translated region imm (REGION_TABLE); falls through to interpretation where that cannot run now. */
-export const OP_REGION = 358
-export const OP_COUNT = 359
+export const OP_REGION = 361
+export const OP_COUNT = 362
 /** Executions of a block before it is offered to the translator. */
 export const PROFILE_THRESHOLD = 1000
 /** Entries of a region before it is offered again, to be made part of a larger one. */

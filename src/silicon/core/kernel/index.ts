@@ -24,6 +24,7 @@ export {
 export { code_find } from './code-cache'
 export { load_for_write, slow_load, slow_store } from './memory'
 export { call_region, carry_on, condition_on, execute_record, materialize, stack_records } from './translated'
-export { float_mode, slow_float, slow_load16, slow_store16 } from './translated-vector'
+export { quick_fma } from './softfloat-fma'
+export { float_mode, slow_float, slow_load16, slow_load32, slow_store16, slow_store32 } from './translated-vector'
 export { vector } from './vector'
 export { x87 } from './x87'

@@ -5,6 +5,7 @@ import {
   CODE_ENTRIES,
   CODE_STALE,
   CODE_TRANSLATED,
+  OP_BMI,
   OP_DIVIDE,
   OP_FLAG,
   OP_HLP,
@@ -37,6 +38,7 @@ import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
 import { BUDGET, CALL_DEPTH, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R, PC } from '../state/layout'
 import { R_EXIT, R_FAULT, R_JUMP, R_LAST, R_NEXT, R_RETURNED } from '../ir/results'
 import { condition_of } from './alu'
+import { bmi } from './bmi'
 import { helper } from './helper'
 import {
   divide,
@@ -225,6 +227,9 @@ function simple_record(s: usize, ip: usize): u32 {
       break
     case OP_SCAN:
       scan(s, ip)
+      break
+    case OP_BMI:
+      bmi(s, ip)
       break
     case OP_FLAG:
       flag_operation(s, load<u32>(ip, 8))
