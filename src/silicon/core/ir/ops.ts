@@ -441,7 +441,7 @@ export const OP_COUNT = 362
 /** Executions of a block before it is offered to the translator. */
 export const PROFILE_THRESHOLD = 1000
 /** Entries of a region before it is offered again, to be made part of a larger one. */
-export const WIDEN_THRESHOLD = 300_000
+export const WIDEN_THRESHOLD = 2_000_000
 
 // ---- header of a block, u32 fields
 export const BLOCK_VALID = 0
@@ -462,11 +462,9 @@ export const BLOCK_END = 32
 export const BLOCK_NEXT_HASH = 36
 export const BLOCK_NEXT_IN_FRAME = 40
 export const BLOCK_NEXT_IN_FRAME2 = 44
-/** u16 ×8: numbers of the regions that hold this block; 0 ends them. */
+/** Address of the first member of the chain of regions that hold this block, or 0; how many of them are of the common size. */
 export const BLOCK_REGIONS = 48
-export const BLOCK_REGIONS_END = 64
-/** Not zero: no further region may take the block. */
-export const BLOCK_REGION_LAST = 60
+export const BLOCK_REGION_COUNT = 52
 export const BLOCK_FIRST_RECORD = 64
 export const BLOCK_HEADER_BYTES = 64
 export const BLOCK_NO_FRAME = 0xffffffff
@@ -496,4 +494,11 @@ export const CODE_ENTRIES = 32
 // ---- table of regions at REGION_TABLE: 16 bytes each: function table index u32 (0 = not to be entered), instructions that one pass may take u32, entries after
 // which it is offered to the translator again u32
 export const REGION_ENTRY_BYTES = 16
-export const REGIONS_MAX = 8192
+export const REGIONS_MAX = 16384
+
+// ---- members of chains at MEMBERS_TABLE: number of the region u32, address of the next member u32 or 0
+export const MEMBER_BYTES = 8
+
+// ---- notes at NOTES_TABLE, by address of the record of an indirect jump: that address u32, then targets from the start of its block i32 (0: none)
+export const NOTES_BYTES = 64
+export const NOTES_MAX = 8192

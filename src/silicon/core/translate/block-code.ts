@@ -43,6 +43,21 @@ const fusedSizes = [0, 2, 3]
 
 const flaglessCodes = [w.I64_ADD, w.I64_OR, w.I64_AND, w.I64_SUB, w.I64_XOR]
 
+/** Targets of an indirect jump that are compared one by one. */
+const CHAIN_MAX = 3
+const HASH_BITS = 5
+const factors = [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f, 0x165667b1, 0xd3a2646d, 0xfd7046c5, 0xb55a4f09].map((factor) => factor | 0)
+
+/** The factor whose products' upper bits tell `positions` apart best, and which of them share a value. */
+function hashOf(positions: readonly number[]): { readonly factor: number; readonly buckets: readonly (readonly number[])[] } {
+  const all = factors.map((factor) => {
+    const buckets = Array.from({ length: 1 << HASH_BITS }, (): number[] => [])
+    positions.forEach((position, n) => buckets[Math.imul(position, factor) >>> (32 - HASH_BITS)]!.push(n))
+    return { factor, buckets, longest: Math.max(...buckets.map(({ length }) => length)) }
+  })
+  return all.reduce((best, one) => (one.longest < best.longest ? one : best))
+}
+
 /** How many pushes or pops follow each other from record `first` on, none of which reads or writes RSP otherwise. */
 function stackGroup(records: readonly IrRecord[], first: number): number {
   const pops = records[first]!.op === op.OP_POP64
@@ -363,7 +378,7 @@ export class BlockCode {
         g.set(L_PC)
         this.checkTarget(record)
         ways.charge(record.c)
-        for (const target of node.targets) this.goIfThere(target, this.ways.positionOf(target) - node.position)
+        this.goWhereNoted()
         return ways.out(R_NEXT)
       default:
         ways.charge(record.c)
@@ -372,6 +387,38 @@ export class BlockCode {
         this.leaveIfStale(record.imm)
         return ways.goTo(node.taken, record.imm, spent)
     }
+  }
+
+  /** Goes to the node at L_PC if it is among the targets of this one: few are compared one by one, more are found by a hash of where they lie in the region. */
+  private goWhereNoted(): void {
+    const { g, ways, node } = this
+    const go = (target: number): void => this.goIfThere(target, ways.positionOf(target) - node.position)
+    if (node.targets.length <= CHAIN_MAX) return node.targets.forEach(go)
+    const { factor, buckets } = hashOf(node.targets.map((target) => ways.positionOf(target)))
+    const filled = buckets.flatMap((places, n) => (places.length > 0 ? [n] : []))
+    const open = (): void => {
+      g.op(w.BLOCK, w.TYPE_EMPTY)
+      g.depth++
+    }
+    open()
+    filled.forEach(open)
+    g.get(L_PC)
+    g.pageAddress(0)
+    g.op(w.I64_SUB, w.I32_WRAP_I64)
+    g.i32(factor)
+    g.op(w.I32_MUL)
+    g.i32(32 - HASH_BITS)
+    g.op(w.I32_SHR_U, w.BR_TABLE)
+    g.out.u32(buckets.length)
+    for (const places of buckets) g.out.u32(places.length > 0 ? filled.indexOf(buckets.indexOf(places)) : filled.length)
+    g.out.u32(filled.length)
+    filled.forEach((bucket, n) => {
+      g.end()
+      for (const place of buckets[bucket]!) go(node.targets[place]!)
+      g.op(w.BR)
+      g.out.u32(filled.length - 1 - n)
+    })
+    g.end()
   }
 
   /** Goes to node `to`, `delta` from the start of the block, where L_PC is there. */

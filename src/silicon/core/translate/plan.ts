@@ -3,7 +3,7 @@
  * callees are taken in once for each call (a `Context`), so that their returns are jumps of the region too.
  */
 
-import { FRAME_BYTES } from '../../fabric-layout.js'
+import { FRAME_BYTES, NOTES_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
 import { type IrBlock, type IrRecord, readBlock } from './record.js'
 
@@ -18,16 +18,40 @@ export interface PlanLimits {
   readonly sharedRecords: number
   /** Returns from it that are compared. */
   readonly returnTargets: number
+  /** Targets of an indirect jump. */
+  readonly jumpTargets: number
+  /** Regions of the common size that a block may be part of already. */
+  readonly memberships: number
 }
 
-export const regionLimits: PlanLimits = { nodes: 60, records: 800, inlineDepth: 1, inlineRecords: 40, sharedRecords: 250, returnTargets: 4 }
+export const regionLimits: PlanLimits = {
+  nodes: 60,
+  records: 800,
+  inlineDepth: 1,
+  inlineRecords: 40,
+  sharedRecords: 250,
+  returnTargets: 4,
+  jumpTargets: 8,
+  memberships: 7,
+}
 /** Of a region that takes the place of one which is entered very often. */
-export const wideLimits: PlanLimits = { nodes: 240, records: 3200, inlineDepth: 2, inlineRecords: 40, sharedRecords: 800, returnTargets: 8 }
+export const wideLimits: PlanLimits = {
+  nodes: 120,
+  records: 1600,
+  inlineDepth: 2,
+  inlineRecords: 40,
+  sharedRecords: 800,
+  returnTargets: 8,
+  jumpTargets: 8,
+  memberships: Infinity,
+}
 
 /** Pages on either side of the first. */
 const PAGES_MAX = 0x70000
 /** A neighbour joins the region of a hot block when no more than this part of its count is left. */
 const WARM_LEFT = 3 / 4
+/** Of the targets of an indirect jump: each has its part of the jumps only. */
+const TARGET_WARM_LEFT = 31 / 32
 
 export interface PlanPort {
   readonly words: Int32Array
@@ -75,6 +99,8 @@ export interface RegionPlan {
 interface Wanted {
   readonly position: number
   readonly context: Context | undefined
+  /** Part of the threshold that may be left. */
+  readonly warmLeft: number
 }
 
 /** Plans the region around the block at `address`; it is empty where that cannot be part of one. */
@@ -98,6 +124,8 @@ class Planner {
   /** Positions that calls which stay calls return to. */
   private readonly returns = new Set<number>()
   private records = 0
+  /** Of the node that is being followed: what lies behind the target of an indirect jump is as warm as that. */
+  private warmLeft = WARM_LEFT
 
   constructor(
     private readonly port: PlanPort,
@@ -110,7 +138,7 @@ class Planner {
   }
 
   plan(): RegionPlan {
-    this.queue.push({ position: this.header(this.root, op.BLOCK_OFFSET), context: undefined })
+    this.queue.push({ position: this.header(this.root, op.BLOCK_OFFSET), context: undefined, warmLeft: WARM_LEFT })
     for (let n = 0; n < this.queue.length && this.nodes.length < this.limits.nodes; n++) this.take(this.queue[n]!)
     if (this.nodes.length === 0) return { nodes: [], entries: [] }
     for (const node of this.nodes) this.connect(node)
@@ -139,26 +167,34 @@ class Planner {
   }
 
   /** Address of the block at `position` that may be part of the region, or 0. */
-  private blockAt(position: number): number {
+  private blockAt(position: number, warmLeft = WARM_LEFT): number {
     const frame = this.frameOf(position)
     if (frame < 0) return 0
     const address = this.port.find(frame, position & (FRAME_BYTES - 1), this.key, this.mode) >>> 0
     if (address === 0 || !this.mayJoin(address)) return 0
-    return address === this.root || this.isWarm(address) ? address : 0
+    return address === this.root || this.isWarm(address, warmLeft) ? address : 0
   }
 
   private mayJoin(address: number): boolean {
     return (
       this.header(address, op.BLOCK_VALID) !== 0 &&
       this.header(address, op.BLOCK_FRAME2) >>> 0 === op.BLOCK_NO_FRAME &&
-      this.header(address, op.BLOCK_REGION_LAST) === 0
+      (address === this.root || this.header(address, op.BLOCK_REGION_COUNT) < this.limits.memberships)
     )
   }
 
   /** Has run now and then, or is part of a region already. */
-  private isWarm(address: number): boolean {
+  private isWarm(address: number, warmLeft: number): boolean {
     if (isEntry(this.port.words, address)) return true
-    return this.header(address, op.BLOCK_FIRST_RECORD + 8) <= this.port.hotAfter * WARM_LEFT
+    return this.header(address, op.BLOCK_FIRST_RECORD + 8) <= this.port.hotAfter * warmLeft
+  }
+
+  /** Where an indirect jump went while it was interpreted, from the start of its block. */
+  private notedTargets({ address }: IrRecord): number[] {
+    const { words } = this.port
+    const notes = (NOTES_TABLE + ((address >> 4) & (op.NOTES_MAX - 1)) * op.NOTES_BYTES) >> 2
+    if (words[notes]! >>> 0 !== address) return []
+    return [...words.subarray(notes + 1, notes + 1 + this.limits.jumpTargets)].filter((delta) => delta !== 0)
   }
 
   private calleeAt(position: number): RegionNode['callee'] {
@@ -171,10 +207,10 @@ class Planner {
     return `${position}:${context === undefined ? 0 : this.contexts.get(context)!}`
   }
 
-  private take({ position, context }: Wanted): void {
+  private take({ position, context, warmLeft }: Wanted): void {
     const place = this.placeOf(position, context)
     if (this.places.has(place)) return
-    const address = this.blockAt(position)
+    const address = this.blockAt(position, warmLeft)
     if (address === 0) return
     const block = readBlock(this.port.words, address)
     const full = this.nodes.length > 0 && this.records + block.records.length > this.limits.records
@@ -193,11 +229,12 @@ class Planner {
     }
     this.places.set(place, this.nodes.length)
     this.nodes.push(node)
+    this.warmLeft = warmLeft
     this.follow(node)
   }
 
-  private want(position: number, context: Context | undefined): void {
-    this.queue.push({ position, context })
+  private want(position: number, context: Context | undefined, warmLeft = this.warmLeft): void {
+    this.queue.push({ position, context, warmLeft })
   }
 
   private follow(node: RegionNode): void {
@@ -214,7 +251,7 @@ class Planner {
     else if (last?.op === op.OP_CALLI) {
       if (last.imm2 !== 0) this.followCall(node, position + last.imm2, position + last.imm)
       this.returnsTo(position + last.imm, context)
-    } else if (last?.op === op.OP_JMPI) for (const delta of notedTargets(last)) this.want(position + delta, context)
+    } else if (last?.op === op.OP_JMPI) for (const delta of this.notedTargets(last)) this.want(position + delta, context, TARGET_WARM_LEFT)
   }
 
   private followCall(node: RegionNode, target: number, returnPosition: number): void {
@@ -334,16 +371,13 @@ class Planner {
       if (called) node.taken = this.nodeAt(position + last.imm2, called)
       node.returns = this.nodeAt(position + last.imm, context)
     } else if (last?.op === op.OP_JMPI) {
-      for (const delta of notedTargets(last)) {
+      for (const delta of this.notedTargets(last)) {
         const target = this.nodeAt(position + delta, context)
         if (target >= 0) node.targets.push(target)
       }
     } else if (last?.op === op.OP_RET && context) node.taken = this.nodeAt(context.returnPosition, context.parent)
   }
 }
-
-/** Where an indirect jump went while it was interpreted, from the start of its block. */
-const notedTargets = ({ imm, imm2 }: IrRecord): number[] => [imm, imm2].filter((delta) => delta !== 0)
 
 const firstOperation = (words: Int32Array, address: number): number => words[(address + op.BLOCK_FIRST_RECORD) >> 2]! & 0xffff
 
