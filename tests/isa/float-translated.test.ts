@@ -31,16 +31,19 @@ const RDI = 7
 const INT3 = 0xcc
 const PREDICATES = [0, 1, 2, 3, 4, 5, 6, 7]
 
-const rows = opcodeTable().rows.filter(
-  ({ row }) => row.semantics.kind === 'vector' && row.semantics.id >= V.V_ADDPS && row.semantics.id < V.V_CONVERT_END,
-)
+const inLine = (id: number): boolean =>
+  (id >= V.V_ADDPS && id < V.V_CONVERT_END) || (id >= V.V_VEX + V.V_ADDPS && id < V.V_VEX + V.V_CONVERT_END) || id >= V.V_FMA
+const rows = opcodeTable().rows.filter(({ row }) => row.semantics.kind === 'vector' && inLine(row.semantics.id))
 /** Results of their own on every processor, or MMX registers. */
-const others = /^R(CP|SQRT)|PI|2P[SD]$/
+const others = /^V?R(CP|SQRT)|PI|2P[SD]$/
 const tested = rows.filter(
   ({ row, operands }) => !others.test(row.mnemonic) && !operands.some(({ class: letter }) => 'PQN'.includes(letter)),
 )
 
-function encoding(row: CompiledRow, memory: boolean, immediate: number, wide: boolean): Encoding {
+/** What VEX.vvvv names: the destination, the other operand, a third. */
+const FIRSTS = [0, 1, 2]
+
+function encoding(row: CompiledRow, memory: boolean, immediate: number, wide: boolean, first: number): Encoding {
   const operand = { base: RSI, index: -1, scale: 0, displacement: 16, ripRelative: false, mod: 1, rm: RSI, sib: 0, displacementBytes: 1 }
   return {
     row,
@@ -54,7 +57,7 @@ function encoding(row: CompiledRow, memory: boolean, immediate: number, wide: bo
     rexAlways: false,
     reg: 0,
     rm: hasOperand(row, 'E') ? RAX : 1,
-    vvvv: 0,
+    vvvv: first,
     l: 0,
     memory: memory ? operand : undefined,
     immediate: hasOperand(row, 'I') ? Uint8Array.of(immediate) : new Uint8Array(0),
@@ -62,11 +65,13 @@ function encoding(row: CompiledRow, memory: boolean, immediate: number, wide: bo
 }
 
 /**
- * L: movapd xmm0,[rsi] / movapd xmm1,[rsi+16] / mov rax,[rsi+16] / ldmxcsr [rsi+32] / instruction / movupd [rdi],xmm0 / stmxcsr [rdi+16] / mov [rdi+24],rax /
+ * L: movapd xmm0,[rsi] / movapd xmm1,[rsi+16] / movupd xmm2,[rsi+8] / mov rax,[rsi+16] / ldmxcsr [rsi+32] / instruction / movupd [rdi],xmm0 / stmxcsr [rdi+16] / mov [rdi+24],rax /
  * pushfq / pop [rdi+32] / add rsi,48 / add rdi,48 / dec ecx / jnz L / int3
  */
 function loopOf(instruction: Uint8Array): Uint8Array {
-  const head = [0x66, 0x0f, 0x28, 0x06, 0x66, 0x0f, 0x28, 0x4e, 0x10, 0x48, 0x8b, 0x46, 0x10, 0x0f, 0xae, 0x56, 0x20]
+  const head = [
+    0x66, 0x0f, 0x28, 0x06, 0x66, 0x0f, 0x28, 0x4e, 0x10, 0x66, 0x0f, 0x10, 0x56, 0x08, 0x48, 0x8b, 0x46, 0x10, 0x0f, 0xae, 0x56, 0x20,
+  ]
   const tail = [0x66, 0x0f, 0x11, 0x07, 0x0f, 0xae, 0x5f, 0x10, 0x48, 0x89, 0x47, 0x18, 0x9c, 0x8f, 0x47, 0x20]
   const body = [...head, ...instruction, ...tail, 0x48, 0x83, 0xc6, PAIR_BYTES, 0x48, 0x83, 0xc7, RESULT_BYTES, 0xff, 0xc9]
   return Uint8Array.from([...body, 0x75, -(body.length + 2) & 255, INT3])
@@ -188,9 +193,9 @@ function compare(row: CompiledRow, instruction: Uint8Array, interpreted: Machine
   const loops = [new Loop(interpreted, code), new Loop(translated, code)] as const
   const random = new Random(SEED * 7919 + instruction.reduce((sum, byte) => sum * 31 + byte, 0))
   const { mnemonic } = row.row
-  const single = /SS$|PS$|^CVTT?[SP]S2/.test(mnemonic) && !/^CVT(SD|PD|SI)2/.test(mnemonic)
+  const single = /SS$|PS$|^V?CVTT?[SP]S2/.test(mnemonic) && !/^V?CVT(SD|PD|SI)2/.test(mnemonic)
   for (let batch = 0; batch < BATCHES; batch++) {
-    const pairs = table(random, single, /^CVT(SI|DQ)2/.test(mnemonic))
+    const pairs = table(random, single, /^V?CVT(SI|DQ)2/.test(mnemonic))
     const [expected, found] = loops.map((loop) => loop.run(pairs)) as [Uint8Array, Uint8Array]
     for (let n = 0; n < PAIRS; n++) {
       const result = (from: Uint8Array): string => hex(from.subarray(n * RESULT_BYTES, (n + 1) * RESULT_BYTES))
@@ -209,7 +214,8 @@ describe('floating point in line', () => {
       for (const immediate of hasOperand(row, 'I') ? PREDICATES : [0])
         for (const memory of row.form < 0 ? [false, true] : [row.form === 0])
           for (const wide of hasOperand(row, 'EG') ? [false, true] : [false])
-            compare(row, encode(encoding(row, memory, immediate, wide), new Random(1)), interpreted, translated)
+            for (const first of hasOperand(row, 'H') ? FIRSTS : [0])
+              compare(row, encode(encoding(row, memory, immediate, wide, first), new Random(1)), interpreted, translated)
       assert(translated.kernel.counters.translated!.regions > 0, 'the loop became hot')
     })
   }

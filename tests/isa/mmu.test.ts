@@ -328,10 +328,11 @@ test('partial walks end with INVLPG of any page, and no fault comes of an old on
   const { m, t } = await longMode(7n)
   m.touch(0x400000n)
   const pde = t.entry(0x400000n, 2)
-  m.poke(0x180000, 0x310007n)
+  m.poke(0x180010, 0x310007n)
   m.poke(pde, 0x180007n)
   m.k.mmu_flush_page(S, 0x7000_0000n)
-  equal(m.touch(0x400000n), 0x310000)
+  // The page that was touched may still be what it was; its neighbour is looked up.
+  equal(m.touch(0x402000n), 0x310000)
   m.poke(0x180008, 0x311007n)
   m.poke(pde, 0x180005n)
   m.k.mmu_new_space(S)

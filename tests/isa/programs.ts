@@ -120,8 +120,12 @@ export class Programs {
   private readonly decoder: Decoder
   private readonly instruction = new Instruction()
 
-  /** `wanted`: rows that the programs are made of, besides branches. */
-  constructor(table: OpcodeTable, wanted: (row: CompiledRow) => boolean = () => true) {
+  /** `wanted`: rows that the programs are made of, besides branches. `defined`: nothing sees flags that an instruction leaves undefined. */
+  constructor(
+    table: OpcodeTable,
+    wanted: (row: CompiledRow) => boolean = () => true,
+    private readonly defined = true,
+  ) {
     this.rows = table.rows.filter((row) => fit(row) && wanted(row))
     this.branches = table.rows.filter(conditional)
     this.decoder = new Decoder(table)
@@ -164,7 +168,7 @@ export class Programs {
       const bytes = encode(e, new Random(1))
       if (bytes.length > 15 || !this.decodesTo(row, bytes, mode)) continue
       const piece = plainPiece(bytes)
-      return row.row.options.undefinedFlags ? [piece, { ...piece, bytes: defineFlags }] : [piece]
+      return this.defined && row.row.options.undefinedFlags ? [piece, { ...piece, bytes: defineFlags }] : [piece]
     }
   }
 

@@ -412,28 +412,36 @@ export const OP_BSWAP64 = 347
 export const OP_SIGN = 348
 /** imm: 0 CLC, 1 STC, 2 CMC, 3 CLD, 4 STD, 5 LAHF, 6 SAHF. */
 export const OP_FLAG = 349
+/** MULX: b = low half, then d = high half of RDX * a; c = size. No flags. */
+export const OP_MULTIPLY_APART = 350
+/** d = d + a + one flag, which is all that changes of the flags; c = size | (OF ? 4 : 0), else CF. */
+export const OP_ADD_CARRY = 351
+/** BMI: d = kind(a, b); c = size | kind << 2 (ir/bmi-kinds.ts). */
+export const OP_BMI = 352
 /** Raises exception d; imm2 = error code if a is nonzero. */
-export const OP_RAISE = 350
+export const OP_RAISE = 353
 
 // ---- calls of kernel functions: docs/core.md
-export const OP_HLP = 351
-export const OP_VEC = 352
-export const OP_X87 = 353
+export const OP_HLP = 354
+export const OP_VEC = 355
+export const OP_X87 = 356
 
 // ---- vector moves of 16 bytes that need no helper: d and a are XMM numbers
-export const OP_VMOV = 354
+export const OP_VMOV = 357
 /** xmm d = 16 bytes at a + imm; c = 1: aligned. */
-export const OP_VLD_BD = 355
-export const OP_VST_BD = 356
+export const OP_VLD_BD = 358
+export const OP_VST_BD = 359
 
 // ---- at the head of a block that the translator may take
 /** Counts imm down; at zero leaves with EXIT_HOT. */
-export const OP_PROFILE = 357
+export const OP_PROFILE = 360
 /** The block is entry imm2 of translated region imm (REGION_TABLE); falls through to interpretation where that cannot run now. */
-export const OP_REGION = 358
-export const OP_COUNT = 359
+export const OP_REGION = 361
+export const OP_COUNT = 362
 /** Executions of a block before it is offered to the translator. */
 export const PROFILE_THRESHOLD = 1000
+/** Entries of a region before it is offered again, to be made part of a larger one. */
+export const WIDEN_THRESHOLD = 2_000_000
 
 // ---- header of a block, u32 fields
 export const BLOCK_VALID = 0
@@ -454,11 +462,9 @@ export const BLOCK_END = 32
 export const BLOCK_NEXT_HASH = 36
 export const BLOCK_NEXT_IN_FRAME = 40
 export const BLOCK_NEXT_IN_FRAME2 = 44
-/** u16 ×8: numbers of the regions that hold this block; 0 ends them. */
+/** Address of the first member of the chain of regions that hold this block, or 0; how many of them are of the common size. */
 export const BLOCK_REGIONS = 48
-export const BLOCK_REGIONS_END = 64
-/** Not zero: no further region may take the block. */
-export const BLOCK_REGION_LAST = 60
+export const BLOCK_REGION_COUNT = 52
 export const BLOCK_FIRST_RECORD = 64
 export const BLOCK_HEADER_BYTES = 64
 export const BLOCK_NO_FRAME = 0xffffffff
@@ -485,6 +491,14 @@ export const CODE_STALE = 24
 /** Times that a region was entered (u64). */
 export const CODE_ENTRIES = 32
 
-// ---- table of regions at REGION_TABLE: 8 bytes each: function table index u32 (0 = not to be entered), instructions that one pass may take u32
-export const REGION_ENTRY_BYTES = 8
-export const REGIONS_MAX = 8192
+// ---- table of regions at REGION_TABLE: 16 bytes each: function table index u32 (0 = not to be entered), instructions that one pass may take u32, entries after
+// which it is offered to the translator again u32
+export const REGION_ENTRY_BYTES = 16
+export const REGIONS_MAX = 16384
+
+// ---- members of chains at MEMBERS_TABLE: number of the region u32, address of the next member u32 or 0
+export const MEMBER_BYTES = 8
+
+// ---- notes at NOTES_TABLE, by address of the record of an indirect jump: that address u32, then targets from the start of its block i32 (0: none)
+export const NOTES_BYTES = 64
+export const NOTES_MAX = 8192

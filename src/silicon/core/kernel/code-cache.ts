@@ -19,7 +19,6 @@ import {
   BLOCK_NO_FRAME,
   BLOCK_OFFSET,
   BLOCK_REGIONS,
-  BLOCK_REGIONS_END,
   BLOCK_VALID,
   CODE_ARENA_POINTER,
   CODE_BLOCKS_DROPPED,
@@ -132,10 +131,8 @@ export function code_insert(block: usize): void {
 /** Overwrites the first record of every instruction of `block` with LEAVE. */
 function neutralise(block: usize): void {
   store<u32>(block, 0, BLOCK_VALID)
-  for (let at: usize = block + BLOCK_REGIONS; at < block + BLOCK_REGIONS_END; at += 2) {
-    const region: u32 = load<u16>(at)
-    if (!region) break
-    store<u32>(REGION_TABLE + region * REGION_ENTRY_BYTES, 0)
+  for (let member: usize = load<u32>(block, BLOCK_REGIONS); member; member = load<u32>(member, 4)) {
+    store<u32>(REGION_TABLE + load<u32>(member) * REGION_ENTRY_BYTES, 0)
     store<u32>(CODE_CACHE_WORDS, 1, CODE_STALE)
   }
   const end = load<u32>(block, BLOCK_END)

@@ -95,6 +95,15 @@ export function jump_quickly(s: usize): usize {
   return block ? block + BLOCK_FIRST_RECORD : jump_slowly(s, la)
 }
 
+/** The same where the block in `frame` whose first record is `ip` is the likely one: its record if PC is mapped to that frame, else 0. The block may be dead. */
+// @ts-ignore: decorator
+@inline
+export function expected_record(s: usize, ip: usize, frame: u32): usize {
+  const la = load<u64>(s, PC)
+  const entry = exec_entry(s, la)
+  return is_mapped(s, entry, la) && load<u32>(entry, 12) == frame ? ip : 0
+}
+
 export function jump_slowly(s: usize, la: u64): usize {
   const block = known_block(s, la)
   return block ? block + BLOCK_FIRST_RECORD : 0

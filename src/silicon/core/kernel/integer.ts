@@ -4,13 +4,10 @@
 import { EFLAGS, FLAG_AUX, FLAG_RES, RAX, RDX, T1 } from '../state/layout'
 import { carry, carry_overflow } from './alu'
 import { DE, raise } from './fault'
-import { get_flags, set_flags } from './flags'
+import { get_flags, set_arith, set_flags } from './flags'
 
 const CARRY: u64 = 0x8000000000000000
 const CF: u64 = 1
-const ZF: u64 = 0x40
-const OF: u64 = 0x800
-const ARITHMETIC: u64 = 0x8d5
 
 // @ts-ignore: decorator
 @inline
@@ -220,7 +217,23 @@ export function multiply_one(s: usize, ip: usize): void {
 let quotient: u64 = 0
 let remainder: u64 = 0
 
-/** 128 / 64 bits, unsigned, bit by bit where the high part is not zero. False on overflow. */
+/** One digit of 32 bits: (r · 2^32 + next) / by, where `by` has its top bit set and r < by. The remainder goes to `remainder`. */
+function divide_digit(r: u64, next: u64, by: u64): u64 {
+  const by1 = by >> 32
+  const by0 = by & 0xffffffff
+  let q = r / by1
+  let rest = r % by1
+  // The estimate from the upper digit is too large by two at most.
+  while (q > 0xffffffff || q * by0 > ((rest << 32) | next)) {
+    q--
+    rest += by1
+    if (rest > 0xffffffff) break
+  }
+  remainder = ((r << 32) | next) - q * by
+  return q
+}
+
+/** 128 / 64 bits, unsigned: by digits of 32 bits where the high part is not zero. False on overflow. */
 function divide_wide(high: u64, low: u64, by: u64): bool {
   if (high >= by) return false
   if (!high) {
@@ -228,19 +241,13 @@ function divide_wide(high: u64, low: u64, by: u64): bool {
     remainder = low % by
     return true
   }
-  let r = high
-  let q: u64 = 0
-  for (let bit: i32 = 63; bit >= 0; bit--) {
-    const carryOut = r >> 63
-    r = (r << 1) | ((low >> <u64>bit) & 1)
-    q <<= 1
-    if (carryOut || r >= by) {
-      r -= by
-      q |= 1
-    }
-  }
-  quotient = q
-  remainder = r
+  const up = clz<u64>(by)
+  const divisor = by << up
+  const top = up ? (high << up) | (low >> (64 - up)) : high
+  const rest = low << up
+  const upper = divide_digit(top, rest >> 32, divisor)
+  quotient = (upper << 32) | divide_digit(remainder, rest & 0xffffffff, divisor)
+  remainder >>= up
   return true
 }
 
@@ -310,7 +317,16 @@ export function bit_operation(s: usize, ip: usize): void {
   put_sized(s, slot, size, kind == 1 ? v | mask : kind == 2 ? v & ~mask : v ^ mask)
 }
 
-/** BSF, BSR, TZCNT, LZCNT, POPCNT. BSF and BSR of zero leave the destination, as AMD documents. */
+/** ZF and PF from the result, CF as given, the others clear. */
+function scan_flags(s: usize, r: u64, cf: bool): void {
+  store<u64>(s, r, FLAG_RES)
+  store<u64>(s, cf ? carry_overflow(1, 0) : 0, FLAG_AUX)
+}
+
+/**
+ * BSF, BSR, TZCNT, LZCNT, POPCNT. BSF and BSR of zero leave the destination, as AMD documents. POPCNT, BSF and BSR clear all flags but ZF, which says that the
+ * source is zero; TZCNT and LZCNT have ZF, SF and PF from the result and CF where the source is zero. What of this is undefined, translate/bit-code.ts has alike.
+ */
 export function scan(s: usize, ip: usize): void {
   const c: u32 = load<u8>(ip, 5)
   const size = c & 3
@@ -319,17 +335,17 @@ export function scan(s: usize, ip: usize): void {
   const v = get_sized(s, load<u8>(ip, 3), size)
   const bits: u64 = size_bits(size)
   if (kind < 2) {
-    set_flags(s, v ? 0 : ZF, ARITHMETIC & ~(<u64>CF) & ~OF)
+    set_arith(s, 0, 0, 0, u64(!v), 0, 0)
     if (v) put_sized(s, slot, size, kind == 0 ? ctz<u64>(v) : 63 - clz<u64>(v))
     return
   }
   if (kind == 4) {
-    set_flags(s, v ? 0 : ZF, ARITHMETIC)
+    set_arith(s, 0, 0, 0, u64(!v), 0, 0)
     put_sized(s, slot, size, popcnt<u64>(v))
     return
   }
   const r = !v ? bits : kind == 2 ? ctz<u64>(v) : clz<u64>(v) - (64 - bits)
-  set_flags(s, (v ? 0 : CF) | (r ? 0 : ZF), CF | ZF)
+  scan_flags(s, r, v == 0)
   put_sized(s, slot, size, r)
 }
 

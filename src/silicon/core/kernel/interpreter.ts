@@ -20,6 +20,7 @@ import {
   OP_ADDI32,
   OP_ADDI64,
   OP_ADDI8,
+  OP_ADD_CARRY,
   OP_ADDIN32,
   OP_ADDIN64,
   OP_ADDN32,
@@ -37,6 +38,7 @@ import {
   OP_ANDN32,
   OP_ANDN64,
   OP_BIT,
+  OP_BMI,
   OP_BSWAP32,
   OP_BSWAP64,
   OP_CALL,
@@ -189,6 +191,7 @@ import {
   OP_MOVI64S,
   OP_MOVI8,
   OP_MULTIPLY,
+  OP_MULTIPLY_APART,
   OP_NEG16,
   OP_NEG32,
   OP_NEG64,
@@ -410,6 +413,7 @@ import {
   vector_load,
   vector_store,
 } from './records'
+import { add_carry, bmi, multiply_apart } from './bmi'
 import { next_block } from './dispatch'
 import { helper } from './helper'
 import { bit_operation, divide, flag_operation, multiply_one, multiply_two, rotate, scan, shift_double, sign_of_accumulator } from './integer'
@@ -1811,6 +1815,18 @@ function execute(s: usize): void {
           continue
         case OP_SCAN:
           scan(s, ip)
+          ip += 16
+          continue
+        case OP_MULTIPLY_APART:
+          multiply_apart(s, ip)
+          ip += 16
+          continue
+        case OP_ADD_CARRY:
+          add_carry(s, ip)
+          ip += 16
+          continue
+        case OP_BMI:
+          bmi(s, ip)
           ip += 16
           continue
         case OP_BSWAP32:

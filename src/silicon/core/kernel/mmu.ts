@@ -40,7 +40,7 @@ export function mmu_fill(s: usize, la: u64, access: u32): usize {
   const misses = s + TLB_MISSES + <usize>(access & ACCESS_KIND) * 8
   store<u64>(misses, load<u64>(misses) + 1)
   mmu_sync(s)
-  const held = retag(s, la, access)
+  const held = entered(s, la, access)
   if (held) return held
   const outcome = translate(s, la, access)
   if (outcome != WALK_OK) return refuse(s, la, access, outcome)
@@ -140,18 +140,23 @@ export function global_context(s: usize): u32 {
 }
 
 /**
- * Supervisor entries that were made under another CTX and serve now: their tag is altered instead of walking again. STAC and CLAC change the mode
- * of every supervisor access, and only with AC set may it go to a user page; a global page is that of every space. Host pointer of the byte, or 0.
+ * Host pointer of the byte where the TLB has an entry that serves, or 0: that of an access which crosses pages, or one of a supervisor which was made under another CTX
+ * and serves now. The tag of the latter is altered instead of walking again: STAC and CLAC change the mode of every supervisor access, and only with AC set
+ * may it go to a user page; a global page is that of every space.
  */
-function retag(s: usize, la: u64, access: u32): usize {
+function entered(s: usize, la: u64, access: u32): usize {
   if (access & ~ACCESS_WRITE) return 0
   const ctx = load<u32>(s, CTX)
-  if (ctx & 1) return 0
   const index = <usize>(la >> 12) & (TLB_ENTRIES - 1)
   const write = access & ACCESS_WRITE
   const entry = s + (write ? TLB_WRITE : TLB_READ) + index * 16
   const tag = load<u64>(entry)
   if ((tag ^ la) >> 12) return 0
+  if ((<u32>tag & 0xfff) == ctx) {
+    store<u32>(s, load<u32>(entry, 12), LAST_FRAME)
+    return <usize>(<u32>la + load<u32>(entry, 8))
+  }
+  if (ctx & 1) return 0
   const nature = load<u32>(s + (write ? MMU_PAGE_WRITE : MMU_PAGE_READ) + index * 4)
   if ((<u32>tag & 0xfff) == (ctx ^ MODE_SUPERVISOR_AC)) {
     if (nature == PAGE_USER && (ctx & 3) != MODE_SUPERVISOR_AC) return 0

@@ -1,44 +1,28 @@
-// Integer instructions that are one helper call each: compare-and-exchange, BMI1/2, ADX, MOVBE, BCD arithmetic, BOUND, bit strings.
+// Integer instructions that are one helper call each: compare-and-exchange, MOVBE, BCD arithmetic, BOUND, bit strings.
 // APM vol. 3, each instruction's page. Memory operands: linear address in T0.
 
 import { FLAG_AUX, RAX, RBX, RCX, RDX, SCRATCH, T0 } from '../state/layout'
 import {
   H_AAA,
-  H_AAD,
   H_AAM,
   H_AAS,
-  H_ADCX,
-  H_ADOX,
-  H_ANDN,
-  H_BEXTR,
   H_BIT_MEMORY,
-  H_BLSI,
-  H_BLSMSK,
-  H_BLSR,
   H_BOUND,
-  H_BZHI,
   H_CMPXCHG,
   H_CMPXCHG_WIDE,
   H_DAA,
   H_DAS,
   H_MOVBE_LOAD,
   H_MOVBE_STORE,
-  H_MULX,
-  H_PDEP,
-  H_PEXT,
-  H_RORX,
-  H_SARX,
-  H_SHLX,
-  H_SHRX,
   H_XADD,
 } from '../ir/helper-ids'
 import { R_FAULT, R_NEXT } from '../ir/results'
 import { linear } from './address'
-import { carry, carry_overflow } from './alu'
+import { carry_overflow } from './alu'
 import { add_flags, string_compare_flags } from './compare'
 import { BR, DE, faulted, GP, raise, raise_error, rec_a, rec_b, rec_c, rec_d, rec_imm2, rec_imm16 } from './fault'
 import { get_flags, set_flags } from './flags'
-import { get_sized, product_high_of, put_sized, size_bits, size_mask } from './integer'
+import { get_sized, put_sized, size_bits, size_mask } from './integer'
 import { load16, load32, load64, load8, load_bytes, load_for_write, probe_write, store16, store32, store64, store8 } from './memory'
 
 const CF: u64 = 1
@@ -129,108 +113,6 @@ function compare_exchange_wide(s: usize, rec: usize): u32 {
     put_sized(s, RDX, size, high)
   }
   set_flags(s, same ? ZF : 0, ZF)
-  return R_NEXT
-}
-
-// ---- BMI and ADX. The second source of the VEX forms is the register-file offset in imm2.
-
-function deposit(v: u64, mask: u64): u64 {
-  let r: u64 = 0
-  let m = mask
-  let bits = v
-  while (m) {
-    const lowest = m & (0 - m)
-    if (bits & 1) r |= lowest
-    bits >>= 1
-    m ^= lowest
-  }
-  return r
-}
-
-function extract(v: u64, mask: u64): u64 {
-  let r: u64 = 0
-  let to: u64 = 1
-  let m = mask
-  while (m) {
-    const lowest = m & (0 - m)
-    if (v & lowest) r |= to
-    to <<= 1
-    m ^= lowest
-  }
-  return r
-}
-
-/** ZF and SF from the result, CF as given, OF clear; AF and PF are undefined and left clear. */
-function result_flags(s: usize, size: u32, r: u64, cf: bool): void {
-  const top = (r >> (size_bits(size) - 1)) & 1
-  set_flags(s, (cf ? CF : 0) | (r ? 0 : ZF) | (top ? SF : 0), ARITHMETIC)
-}
-
-function bit_field(v: u64, control: u64, size: u32): u64 {
-  const start = control & 0xff
-  const length = (control >> 8) & 0xff
-  if (start >= size_bits(size)) return 0
-  const shifted = v >> start
-  return length >= 64 ? shifted : shifted & (((<u64>1) << length) - 1)
-}
-
-function bmi(s: usize, rec: usize, id: u32): u32 {
-  const v = source(s, rec)
-  if (faulted(s)) return R_FAULT
-  const size = size_number(rec_b(rec))
-  const mask = size_mask(size)
-  const other: u64 = id == H_RORX ? <u64>rec_imm2(rec) : load<u64>(s + rec_imm2(rec)) & mask
-  const count = other & (size == 3 ? 63 : 31)
-  let r: u64 = 0
-  if (id == H_PDEP) r = deposit(other, v)
-  else if (id == H_PEXT) r = extract(other, v)
-  else if (id == H_SHLX) r = v << count
-  else if (id == H_SHRX) r = v >> count
-  else if (id == H_SARX) r = size == 3 ? <u64>(<i64>v >> count) : <u64>(<i64>(<i32>v) >> count)
-  else if (id == H_RORX) r = count ? (v >> count) | (v << (size_bits(size) - count)) : v
-  else if (id == H_ANDN) r = ~other & v
-  else if (id == H_BEXTR) r = bit_field(v, other, size)
-  else if (id == H_BZHI) r = (other & 0xff) < size_bits(size) ? v & (((<u64>1) << (other & 0xff)) - 1) : v
-  else if (id == H_BLSR) r = v & (v - 1)
-  else if (id == H_BLSMSK) r = v ^ (v - 1)
-  else if (id == H_BLSI) r = v & (0 - v)
-  r &= mask
-  if (id == H_ANDN || id == H_BEXTR) result_flags(s, size, r, false)
-  else if (id == H_BZHI) result_flags(s, size, r, (other & 0xff) >= size_bits(size))
-  else if (id == H_BLSR || id == H_BLSMSK) result_flags(s, size, r, v == 0)
-  else if (id == H_BLSI) result_flags(s, size, r, v != 0)
-  // The one-source forms name their destination in VEX.vvvv.
-  const destination: u32 = id == H_BLSR || id == H_BLSMSK || id == H_BLSI ? rec_imm2(rec) : rec_d(rec)
-  put_sized(s, destination, size, r)
-  return R_NEXT
-}
-
-/** MULX: d = high half, the register in imm2 = low half, RDX the implied source. */
-function multiply_flagless(s: usize, rec: usize): u32 {
-  const v = source(s, rec)
-  if (faulted(s)) return R_FAULT
-  const size = size_number(rec_b(rec))
-  const by = get_sized(s, RDX, size)
-  const low = v * by
-  const high = size == 3 ? product_high_of(v, by) : low >> 32
-  put_sized(s, rec_imm2(rec), size, low)
-  put_sized(s, rec_d(rec), size, high)
-  return R_NEXT
-}
-
-function add_with_one_flag(s: usize, rec: usize, id: u32): u32 {
-  const v = source(s, rec)
-  if (faulted(s)) return R_FAULT
-  const size = size_number(rec_b(rec))
-  const a = get_sized(s, rec_d(rec), size)
-  const aux = load<u64>(s, FLAG_AUX)
-  const ov = (aux ^ (aux << 1)) >> 63
-  const into = id == H_ADCX ? carry(s) : ov
-  const r = (a + v + into) & size_mask(size)
-  const out = (((a & v) | ((a | v) & ~r)) >> (size_bits(size) - 1)) & 1
-  const kept = aux & ~(<u64>0xc000000000000000)
-  store<u64>(s, kept | (id == H_ADCX ? carry_overflow(out, ov) : carry_overflow(carry(s), out)), FLAG_AUX)
-  put_sized(s, rec_d(rec), size, r)
   return R_NEXT
 }
 
@@ -342,11 +224,6 @@ export function odds_helper(s: usize, rec: usize): u32 {
       return exchange_add(s, rec)
     case H_CMPXCHG_WIDE:
       return compare_exchange_wide(s, rec)
-    case H_MULX:
-      return multiply_flagless(s, rec)
-    case H_ADCX:
-    case H_ADOX:
-      return add_with_one_flag(s, rec, id)
     case H_MOVBE_LOAD:
     case H_MOVBE_STORE:
       return move_big_endian(s, rec, id)
@@ -364,9 +241,8 @@ export function odds_helper(s: usize, rec: usize): u32 {
       return R_NEXT
     case H_AAM:
       return ascii_multiply(s, rec_imm2(rec) & 0xff)
-    case H_AAD:
-      return ascii_divide(s, rec_imm2(rec) & 0xff)
     default:
-      return bmi(s, rec, id)
+      // H_AAD
+      return ascii_divide(s, rec_imm2(rec) & 0xff)
   }
 }

@@ -1,6 +1,7 @@
 // The less regular IR records: stack, control transfer, checks, 16-byte moves. The inline ones stand in the interpreter's loop.
 
-import { LINK_16 } from '../ir/ops'
+import { LINK_16, NOTES_BYTES, NOTES_MAX } from '../ir/ops'
+import { NOTES_TABLE } from '../../fabric-layout'
 import { R_FAULT, R_JUMP } from '../ir/results'
 import { BUDGET, CR4, PC, RSP, XMM, XMM_STRIDE } from '../state/layout'
 import { push64, stop_at } from './access'
@@ -101,6 +102,33 @@ function refuse_target(s: usize, ip: usize, target: u64): bool {
   return true
 }
 
+/** Notes for the translator where the call at `ip` goes, from the start of its block. */
+// @ts-ignore: decorator
+@inline
+function note_callee(s: usize, ip: usize, target: u64): void {
+  const delta = <i64>(target - load<u64>(s, PC))
+  if (<i64>(<i32>delta) == delta) store<i32>(ip, <i32>delta, 12)
+}
+
+/** The same for a jump, which may have many targets: those that recur move to the front of its notes. */
+function note_target(s: usize, ip: usize, target: u64): void {
+  const delta = <i64>(target - load<u64>(s, PC))
+  if (<i64>(<i32>delta) != delta) return
+  const notes = <usize>NOTES_TABLE + ((ip >> 4) & (NOTES_MAX - 1)) * NOTES_BYTES
+  if (<usize>load<u32>(notes) != ip) {
+    memory.fill(notes, 0, NOTES_BYTES)
+    store<u32>(notes, <u32>ip)
+  }
+  let at = notes + 4
+  const last = notes + NOTES_BYTES - 4
+  while (at < last && load<i32>(at) != <i32>delta && load<i32>(at)) at += 4
+  if (load<i32>(at) == <i32>delta && at > notes + 4) {
+    store<i32>(at, load<i32>(at - 4))
+    at -= 4
+  }
+  store<i32>(at, <i32>delta)
+}
+
 /** Jumps to RIP `target`. */
 // @ts-ignore: decorator
 @inline
@@ -110,6 +138,7 @@ export function jump_indirect(s: usize, ip: usize, target: u64): usize {
     raise_error(s, GP, 0)
     return stop_at(s, ip)
   }
+  note_target(s, ip, target)
   return transfer_to(s, ip, target)
 }
 
@@ -175,6 +204,7 @@ export function call_indirect_target(s: usize, ip: usize): usize {
   if (bad_target(s, ip, target)) return 0
   if (!push64(s, ip, rsp, load<u64>(s, PC) + load<u32>(ip, 8))) return 0
   store<u64>(s, rsp, RSP)
+  note_callee(s, ip, target)
   return transfer_to(s, ip, target)
 }
 

@@ -135,6 +135,27 @@ function moderate_fma(a: f64, b: f64, c: f64): f64 {
   return v + sum_to_odd(t_rest, v_rest)
 }
 
+/** Zero, or moderate. */
+// @ts-ignore: decorator
+@inline
+function tame(a: u64): bool {
+  return a << 1 == 0 || moderate(a)
+}
+
+/**
+ * a × b + c where nothing but inexactness can arise, which must leave no trace, and rounding is to nearest. NaN where another has to compute it: NaN is the
+ * result of no such operands.
+ */
+export function quick_fma(a: f64, b: f64, c: f64): f64 {
+  const x = reinterpret<u64>(a), y = reinterpret<u64>(b), z = reinterpret<u64>(c)
+  if (!tame(x) || !tame(y) || !tame(z)) return NaN
+  // One of the two operations is exact.
+  if (!(x << 1) || !(y << 1) || !(z << 1)) return a * b + c
+  const r = moderate_fma(a, b, c)
+  const bits = reinterpret<u64>(r)
+  return bits << 1 && ((<u32>(bits >> 52) & 0x7ff) - 1) < 0x7fe ? r : NaN
+}
+
 export function f64_fma(x: u64, y: u64, z: u64, negate_product: u32, negate_addend: u32): u64 {
   if (quick() && moderate(x) && moderate(y) && moderate(z)) {
     const a = reinterpret<f64>(x ^ (<u64>negate_product << 63))

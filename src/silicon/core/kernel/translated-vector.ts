@@ -1,14 +1,16 @@
-// What translated code calls for 16-byte memory operands that its soft TLB does not have, or that are misaligned, and for floating-point instructions
+// What translated code calls for memory operands of 16 and 32 bytes that its soft TLB does not have, or that are misaligned, and for floating-point instructions
 // whose result it cannot answer for (translate/float-guards.ts).
 
 import { MXCSR, VT1 } from '../state/layout'
 import { GP, raise_error } from './fault'
 import { vector } from './vector'
 import { memory16, put16 } from './vector-operand'
+import { memory_vector, put_vector, vex_misaligned } from './vector-vex-operand'
 
 // Alignment rules, as translate/vector-access.ts has them.
 const ANY_ADDRESS: u32 = 0
 const BY_MXCSR: u32 = 1
+const ALIGNED: u32 = 2
 /** MXCSR.MM */
 const MISALIGNED_MASK: u32 = 1 << 17
 
@@ -28,6 +30,17 @@ export function slow_load16(s: usize, la: u64, rule: u32): usize {
 /** Stores the 16 bytes of VT1 at `la`; a fault is left pending. */
 export function slow_store16(s: usize, la: u64, rule: u32): void {
   if (!refused(s, la, rule)) put16(s, la, s + VT1)
+}
+
+/** Address of the 32 bytes at `la`, or 0 with a fault pending. */
+export function slow_load32(s: usize, la: u64, rule: u32): usize {
+  return rule == ALIGNED && vex_misaligned(s, la, 32) ? 0 : memory_vector(s, la, 32)
+}
+
+/** Stores the 32 bytes of VT1 at `la`; a fault is left pending. */
+export function slow_store32(s: usize, la: u64, rule: u32): void {
+  if (rule == ALIGNED && vex_misaligned(s, la, 32)) return
+  put_vector(s, la, s + VT1, 32)
 }
 
 // What translated code wants to know of MXCSR, as translate/float-guards.ts has it.

@@ -1,14 +1,18 @@
 // The kernel's side of translated code: how the interpreter enters a region, and what regions call.
 
 import {
+  BLOCK_FIRST_RECORD,
   CODE_ENTRIES,
   CODE_STALE,
   CODE_TRANSLATED,
+  OP_BMI,
   OP_DIVIDE,
   OP_FLAG,
   OP_HLP,
   OP_MULTIPLY,
+  OP_POP64,
   OP_PROFILE,
+  OP_PUSH64,
   OP_REGION,
   OP_ROTATE,
   OP_SCAN,
@@ -31,9 +35,10 @@ import {
   FLAG_SUB,
 } from '../ir/flag-kinds'
 import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
-import { BUDGET, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R } from '../state/layout'
-import { R_FAULT, R_JUMP, R_LAST, R_NEXT } from '../ir/results'
+import { BUDGET, CALL_DEPTH, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R, PC } from '../state/layout'
+import { R_EXIT, R_FAULT, R_JUMP, R_LAST, R_NEXT, R_RETURNED } from '../ir/results'
 import { condition_of } from './alu'
+import { bmi } from './bmi'
 import { helper } from './helper'
 import {
   divide,
@@ -44,15 +49,28 @@ import {
   scan,
   shift_double,
 } from './integer'
-import { jump_quickly } from './dispatch'
-import { after_call, BUDGET_LOW, vector_load, vector_store } from './records'
+import { expected_record, jump_quickly } from './dispatch'
+import { after_call, BUDGET_LOW, pop_value, push_value, vector_load, vector_store } from './records'
+import { stop_at } from './access'
 import { vector } from './vector'
 import { x87 } from './x87'
+
+/** Calls within calls: each takes a frame of the host's stack. */
+const CALL_DEPTH_MAX: u32 = 64
 
 /** Leaves the run loop so that TypeScript may translate `block`; PC stands at its first instruction. */
 export function leave_hot(s: usize, block: usize): void {
   store<u32>(s, EXIT_HOT, EXIT_REASON)
   store<u32>(s, <u32>block, EXIT_INFO)
+}
+
+/** Counts one entry of the region whose place in the table is `entry`; 0: it is to be offered to the translator first. */
+// @ts-ignore: decorator
+@inline
+function entries_left(entry: usize): u32 {
+  const left = load<u32>(entry, 8) - 1
+  store<u32>(entry, left, 8)
+  return left
 }
 
 /**
@@ -65,6 +83,7 @@ export function enter_region(s: usize, ip: usize): usize {
   let next: usize = 0
   let entries: u64 = 0
   store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
+  store<u32>(s, 0, CALL_DEPTH)
   while (true) {
     const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
     const index = load<u32>(entry)
@@ -78,6 +97,11 @@ export function enter_region(s: usize, ip: usize): usize {
     if (load<i64>(s, BUDGET) < <i64>load<u32>(entry, 4)) {
       // The budget does not allow a pass.
       next = at + 16
+      break
+    }
+    if (!entries_left(entry)) {
+      leave_hot(s, at - BLOCK_FIRST_RECORD)
+      next = R_EXIT
       break
     }
     entries++
@@ -101,6 +125,64 @@ export function enter_region(s: usize, ip: usize): usize {
   store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_TRANSLATED) + <u64>ran, CODE_TRANSLATED)
   store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + entries, CODE_ENTRIES)
   return next
+}
+
+/**
+ * A call that a region makes: goes on at PC until PC is `back`. R_RETURNED when it is; else the region ends at once with the answer, as PC, budget
+ * and all other state are those of some later place. Whether the stack is what it was does not matter: the code behind the call depends on RIP alone.
+ * `ip`: first record of the block, in `frame`, that is expected at PC; 0: none is.
+ */
+export function call_region(s: usize, back: u64, ip: usize, frame: u32): u32 {
+  const depth = load<u32>(s, CALL_DEPTH)
+  if (depth >= CALL_DEPTH_MAX) return R_NEXT
+  store<u32>(s, depth + 1, CALL_DEPTH)
+  const r = run_until(s, back, ip ? expected_record(s, ip, frame) : 0)
+  store<u32>(s, depth, CALL_DEPTH)
+  return r
+}
+
+// @ts-ignore: decorator
+@inline
+function run_until(s: usize, back: u64, first: usize): u32 {
+  let at = first
+  while (true) {
+    const budget = load<i64>(s, BUDGET)
+    if (budget < BUDGET_LOW) return R_JUMP
+    if (!at || load<u16>(at) != OP_REGION) at = jump_quickly(s)
+    // Whoever is outside of all regions looks again.
+    if (!at || load<u16>(at) != OP_REGION) return R_NEXT
+    const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
+    const index = load<u32>(entry)
+    if (!index || budget < <i64>load<u32>(entry, 4)) return R_NEXT
+    if (!entries_left(entry)) {
+      leave_hot(s, at - BLOCK_FIRST_RECORD)
+      return R_EXIT
+    }
+    store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + 1, CODE_ENTRIES)
+    const r = call_indirect<u32>(index, s, load<u32>(at, 12))
+    if (r != R_NEXT) return r
+    // A region that waits for its call may have lost a block.
+    if (load<u32>(CODE_CACHE_WORDS, CODE_STALE)) return R_JUMP
+    if (load<u64>(s, PC) == back) return R_RETURNED
+    at = 0
+  }
+}
+
+/**
+ * `n` records of pushes or pops from `ip` on, PC being that of the block. 0 where all is done; else PC and BUDGET are exact and the region is to be left: a
+ * fault is pending, or a block of some region has been overwritten.
+ */
+export function stack_records(s: usize, ip: usize, n: u32): u32 {
+  let at = ip
+  for (let i: u32 = 0; i < n; i++) {
+    const op: u32 = load<u16>(at)
+    if (op == OP_POP64) at = pop_value(s, at)
+    else at = push_value(s, at, op == OP_PUSH64 ? load<u64>(s + load<u8>(at, 3)) : <u64>(<i64>load<i32>(at, 8)))
+    if (!at) return 1
+  }
+  if (!load<u32>(CODE_CACHE_WORDS, CODE_STALE)) return 0
+  stop_at(s, at)
+  return 1
 }
 
 /** Executes one record that regions do not translate. R_*; on anything but R_NEXT, PC and BUDGET are exact. PC must be that of the block. */
@@ -145,6 +227,9 @@ function simple_record(s: usize, ip: usize): u32 {
       break
     case OP_SCAN:
       scan(s, ip)
+      break
+    case OP_BMI:
+      bmi(s, ip)
       break
     case OP_FLAG:
       flag_operation(s, load<u32>(ip, 8))

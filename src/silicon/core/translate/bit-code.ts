@@ -1,14 +1,18 @@
 /**
- * Code for rotates, bit tests, one-operand multiplication, scans and sign words. Rotates and bit tests change some flags only: the parts that stay are
- * carried over into the new FLAG_LOCAL (ir/flag-kinds.ts).
+ * Code for bit tests, scans, bit fields and sign words, and the door to that for rotates and wide products. Bit tests change some flags only: the parts that
+ * stay are carried over into the new FLAG_LOCAL (ir/flag-kinds.ts).
  */
 
-import { FLAG_LOCAL } from '../ir/flag-kinds.js'
+import { FLAG_LOCAL, FLAG_LOGIC, FLAG_ORDER } from '../ir/flag-kinds.js'
+import * as kinds from '../ir/bmi-kinds.js'
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
 import type { Flags } from './flags.js'
-import { type GuestCode, L_FA, L_FR, L_LA, L_V, L_V2 } from './guest.js'
+import { bmiCodes } from './bmi-code.js'
+import { type GuestCode, L_FA, L_FR, L_LA, L_V } from './guest.js'
 import type { IrRecord } from './record.js'
+import { ProductCode } from './product-code.js'
+import { RotateCode } from './rotate-code.js'
 import * as w from './wasm-ops.js'
 
 export class BitCode {
@@ -16,10 +20,16 @@ export class BitCode {
   private readonly constants = new Map<number, number>()
   private constantsOf = -1
 
+  private readonly rotates: RotateCode
+  private readonly products: ProductCode
+
   constructor(
     private readonly g: GuestCode,
     private readonly flags: Flags,
-  ) {}
+  ) {
+    this.rotates = new RotateCode(g, flags, (record, slot) => this.constantIn(record, slot))
+    this.products = new ProductCode(g, flags)
+  }
 
   /** At the start of a block. */
   reset(): void {
@@ -41,66 +51,26 @@ export class BitCode {
   emit(record: IrRecord, live: boolean): boolean {
     switch (record.op) {
       case op.OP_ROTATE:
-        return this.rotate(record, live)
+        return this.rotates.rotate(record, live)
       case op.OP_BIT:
         return this.bit(record, live)
       case op.OP_MULTIPLY:
-        return this.multiply(record, live)
+        return this.products.multiply(record, live)
+      case op.OP_MULTIPLY_APART:
+        return this.products.multiplyApart(record)
+      case op.OP_ADD_CARRY:
+        return this.products.addCarry(record)
+      case op.OP_BMI:
+        return this.bmi(record, live)
+      case op.OP_SHIFT_DOUBLE:
+        return this.rotates.shiftDouble(record, live)
       case op.OP_SIGN:
         return this.sign(record)
       case op.OP_SCAN:
-        return !live && this.scan(record)
+        return this.scan(record, live)
       default:
         return false
     }
-  }
-
-  private rotate(record: IrRecord, live: boolean): boolean {
-    const { g } = this
-    const size = record.c & 3
-    const left = record.c >> 2 === 0
-    const count = this.constantIn(record, record.b)
-    if (record.c >> 2 > 1 || size < 2 || (live && count === undefined)) return false
-    // A masked count of zero leaves the flags.
-    if (count !== undefined && (count & (size === 3 ? 63 : 31)) === 0) return false
-    if (live) this.flags.keepRest()
-    g.read(record.a, size)
-    if (size === 2) g.op(w.I32_WRAP_I64)
-    if (count === undefined) {
-      g.read64(record.b)
-      if (size === 2) g.op(w.I32_WRAP_I64)
-    } else if (size === 2) g.i32(count & 31)
-    else g.i64(count & 63)
-    if (size === 2) g.op(left ? w.I32_ROTL : w.I32_ROTR, w.I64_EXTEND_I32_U)
-    else g.op(left ? w.I64_ROTL : w.I64_ROTR)
-    if (live) {
-      g.tee(L_V)
-      this.rotateFlags(left, 8 << size)
-    }
-    g.write(record.d, size)
-    return true
-  }
-
-  /** Bit 63 = CF and bit 62 = CF ^ OF of a rotated L_V into L_FA, which holds the rest. */
-  private rotateFlags(left: boolean, bits: number): void {
-    const { g } = this
-    const pushBit = (n: number): void => {
-      g.get(L_V)
-      g.i64(n)
-      g.op(w.I64_SHR_U)
-      g.i64(1)
-      g.op(w.I64_AND)
-    }
-    g.get(L_FA)
-    // Left: CF = bit 0, OF = top ^ CF. Right: CF = top, OF = top ^ next: so CF ^ OF is the top bit, or the one below it.
-    pushBit(left ? 0 : bits - 1)
-    g.i64(63)
-    g.op(w.I64_SHL, w.I64_OR)
-    pushBit(left ? bits - 1 : bits - 2)
-    g.i64(62)
-    g.op(w.I64_SHL, w.I64_OR)
-    g.set(L_FA)
-    this.flags.became(FLAG_LOCAL, 3, false)
   }
 
   /** BT, BTS, BTR, BTC: CF is the bit; OF is cleared, as the kernel has it (it is undefined). */
@@ -144,117 +114,57 @@ export class BitCode {
     return true
   }
 
-  /** MUL and IMUL of one operand; CF = OF: the upper half matters. */
-  private multiply(record: IrRecord, live: boolean): boolean {
+  /** BMI1 and BMI2; AF and PF, which are undefined, as kernel/bmi.ts has them. */
+  private bmi(record: IrRecord, live: boolean): boolean {
     const { g } = this
     const size = record.c & 3
-    const signed = (record.c & 4) !== 0
-    if (size < 2) return false
-    if (size === 2) this.multiplyNarrow(record, signed)
-    else this.multiplyWide(record, signed)
-    // L_V: the low half, L_V2: the high half.
-    if (live) {
-      g.get(L_V)
+    const kind = record.c >> 2
+    const push = bmiCodes[kind]
+    if (!push) return false
+    const a = (): void => g.read(record.a, size)
+    const b = (): void => g.read(record.b, size)
+    const flagged = kind < kinds.BMI_PDEP && live
+    if (flagged) this.bmiCarry(kind, size, a, b)
+    push(g, size, a, b, record.imm)
+    if (flagged) {
+      g.tee(L_V)
       if (size === 2) g.op(w.I64_EXTEND32_S)
       g.set(L_FR)
-      g.get(L_V2)
-      if (signed) {
-        if (size === 2) g.op(w.I64_EXTEND32_S)
-        g.get(L_FR)
-        g.i64(63)
-        g.op(w.I64_SHR_S)
-        g.op(w.I64_NE)
-      } else {
-        g.i64(0)
-        g.op(w.I64_NE)
-      }
-      g.op(w.I64_EXTEND_I32_U)
-      g.i64(63)
-      g.op(w.I64_SHL)
-      g.set(L_FA)
-      this.flags.became(FLAG_LOCAL, size)
+      g.get(L_V)
+      this.flags.became(kind === kinds.BMI_ANDN || kind === kinds.BMI_BEXTR ? FLAG_LOGIC : FLAG_LOCAL, size)
     }
-    g.get(L_V)
-    g.write(S.RAX, size)
-    g.get(L_V2)
-    g.write(S.RDX, size)
+    g.write(record.d, size)
     return true
   }
 
-  private multiplyNarrow(record: IrRecord, signed: boolean): void {
+  /** FLAG_AUX of CF alone into L_FA, from operands that are about to go. */
+  private bmiCarry(kind: number, size: number, a: () => void, b: () => void): void {
     const { g } = this
-    g.read(S.RAX, 2)
-    if (signed) g.op(w.I64_EXTEND32_S)
-    g.read(record.a, 2)
-    if (signed) g.op(w.I64_EXTEND32_S)
-    g.op(w.I64_MUL)
-    g.tee(L_V2)
-    g.op(w.I32_WRAP_I64, w.I64_EXTEND_I32_U)
-    g.set(L_V)
-    g.get(L_V2)
-    g.i64(32)
-    g.op(w.I64_SHR_U)
-    g.set(L_V2)
+    if (kind === kinds.BMI_ANDN || kind === kinds.BMI_BEXTR) return
+    if (kind === kinds.BMI_BZHI) {
+      b()
+      g.i64(0xff)
+      g.op(w.I64_AND)
+      g.i64(8 << size)
+      g.op(w.I64_GE_U)
+    } else {
+      a()
+      g.op(w.I64_EQZ)
+      if (kind === kinds.BMI_BLSI) g.op(w.I32_EQZ)
+    }
+    this.setCarryAlone()
   }
 
-  /** Four products of 32 bits; for signed operands the high half less a where b is negative and less b where a is. */
-  private multiplyWide(record: IrRecord, signed: boolean): void {
+  /** Pops an i32 of 0 or 1: CF, with OF clear, into L_FA. */
+  private setCarryAlone(): void {
     const { g } = this
-    const a = (): void => g.read64(S.RAX)
-    const b = (): void => g.read64(record.a)
-    const low = (push: () => void): void => {
-      push()
-      g.op(w.I32_WRAP_I64, w.I64_EXTEND_I32_U)
-    }
-    const high = (push: () => void): void => {
-      push()
-      g.i64(32)
-      g.op(w.I64_SHR_U)
-    }
-    // L_V = a1·b0 + (a0·b0 >> 32); L_LA = a0·b1 + low half of that.
-    high(a)
-    low(b)
+    g.op(w.I64_EXTEND_I32_U)
+    // Bits 63 and 62: CF and CF ^ OF.
+    g.i64(3)
     g.op(w.I64_MUL)
-    high(() => {
-      low(a)
-      low(b)
-      g.op(w.I64_MUL)
-    })
-    g.op(w.I64_ADD)
-    g.set(L_V)
-    low(a)
-    high(b)
-    g.op(w.I64_MUL)
-    low(() => g.get(L_V))
-    g.op(w.I64_ADD)
-    g.set(L_LA)
-    high(a)
-    high(b)
-    g.op(w.I64_MUL)
-    high(() => g.get(L_V))
-    g.op(w.I64_ADD)
-    high(() => g.get(L_LA))
-    g.op(w.I64_ADD)
-    if (signed) this.subtractSigns(a, b)
-    g.set(L_V2)
-    a()
-    b()
-    g.op(w.I64_MUL)
-    g.set(L_V)
-  }
-
-  private subtractSigns(a: () => void, b: () => void): void {
-    const { g } = this
-    for (const [one, other] of [
-      [a, b],
-      [b, a],
-    ] as const) {
-      one()
-      g.i64(63)
-      g.op(w.I64_SHR_S)
-      other()
-      g.op(w.I64_AND, w.I64_SUB)
-    }
+    g.i64(62)
+    g.op(w.I64_SHL)
+    g.set(L_FA)
   }
 
   /** CWD, CDQ, CQO. */
@@ -269,12 +179,31 @@ export class BitCode {
     return true
   }
 
+  /** ZF alone, or of TZCNT and LZCNT also CF, says that the source is zero: as kernel/integer.ts has them. */
+  private scanFlags(record: IrRecord, size: number, counts: boolean): void {
+    const { g } = this
+    g.read(record.a, size)
+    if (counts) {
+      g.op(w.I64_EQZ)
+      this.setCarryAlone()
+      return
+    }
+    g.i64(0)
+    g.set(L_FA)
+    g.i64(0)
+    g.op(w.I64_NE, w.I64_EXTEND_I32_U)
+    g.set(L_FR)
+    this.flags.became(FLAG_ORDER, 3)
+  }
+
   /** BSF and BSR leave the destination of a zero source. */
-  private scan(record: IrRecord): boolean {
+  private scan(record: IrRecord, live: boolean): boolean {
     const { g } = this
     const size = record.c & 3
     const kind = record.c >> 2
     const bits = 8 << size
+    const counts = kind === 2 || kind === 3
+    if (live) this.scanFlags(record, size, counts)
     if (kind === 4) {
       g.read(record.a, size)
       g.op(w.I64_POPCNT)
@@ -307,6 +236,10 @@ export class BitCode {
         g.i64(64 - bits)
         g.op(w.I64_SUB)
       }
+    }
+    if (counts && live) {
+      g.tee(L_FR)
+      this.flags.became(FLAG_LOCAL, 3)
     }
     g.write(record.d, size)
     return true

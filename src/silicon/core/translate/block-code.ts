@@ -8,7 +8,7 @@ import { ArithmeticCode, binaryForm } from './arithmetic-code.js'
 import { BitCode } from './bit-code.js'
 import { type CallContext, CallCode, mayDropCode } from './call-code.js'
 import type { Flags } from './flags.js'
-import { type GuestCode, L_LA, L_PC, L_STALE, L_V } from './guest.js'
+import { type GuestCode, L_LA, L_P, L_PC, L_STALE, L_V } from './guest.js'
 import { flagsAreLive } from './liveness.js'
 import { MoveCode } from './move-code.js'
 import type { RegionNode } from './plan.js'
@@ -28,6 +28,10 @@ export interface Ways {
   goTo(to: number, delta: number, spent: boolean): void
   /** Goes to a node where the region has been before without leaving since. */
   goBack(to: number, spent: boolean): void
+  /** Calls whatever is at L_PC, its return address having been pushed and the instruction charged, and goes on behind the call at `delta`. */
+  call(delta: number): void
+  /** Bytes from the region's first page to the start of node `n`. */
+  positionOf(n: number): number
 }
 
 const between = (code: number, first: number, last: number): boolean => code >= first && code <= last
@@ -38,6 +42,34 @@ const fusedTestConditions = [4, 5, 8, 9]
 const fusedSizes = [0, 2, 3]
 
 const flaglessCodes = [w.I64_ADD, w.I64_OR, w.I64_AND, w.I64_SUB, w.I64_XOR]
+
+/** Targets of an indirect jump that are compared one by one. */
+const CHAIN_MAX = 3
+const HASH_BITS = 5
+const factors = [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f, 0x165667b1, 0xd3a2646d, 0xfd7046c5, 0xb55a4f09].map((factor) => factor | 0)
+
+/** The factor whose products' upper bits tell `positions` apart best, and which of them share a value. */
+function hashOf(positions: readonly number[]): { readonly factor: number; readonly buckets: readonly (readonly number[])[] } {
+  const all = factors.map((factor) => {
+    const buckets = Array.from({ length: 1 << HASH_BITS }, (): number[] => [])
+    positions.forEach((position, n) => buckets[Math.imul(position, factor) >>> (32 - HASH_BITS)]!.push(n))
+    return { factor, buckets, longest: Math.max(...buckets.map(({ length }) => length)) }
+  })
+  return all.reduce((best, one) => (one.longest < best.longest ? one : best))
+}
+
+/** How many pushes or pops follow each other from record `first` on, none of which reads or writes RSP otherwise. */
+function stackGroup(records: readonly IrRecord[], first: number): number {
+  const pops = records[first]!.op === op.OP_POP64
+  let n = first
+  for (; n < records.length; n++) {
+    const record = records[n]!
+    if (pops ? record.op !== op.OP_POP64 || record.d === S.RSP : !isPush(record)) break
+  }
+  return n - first
+}
+
+const isPush = ({ op: code, a }: IrRecord): boolean => code === op.OP_PUSHI64 || (code === op.OP_PUSH64 && a !== S.RSP && a < S.T0)
 
 export class BlockCode {
   readonly calls: CallCode
@@ -50,6 +82,8 @@ export class BlockCode {
   private liveAtEnd = true
   /** The instruction under way may have dropped a block of this region and says so in L_STALE. */
   private mayBeStale = false
+  /** The target of the RET at the end stands in L_PC. */
+  private returnIsLoaded = false
   /** A helper has run in this block. */
   private spent = false
   /** Slot of the address of the LDW of instruction `writeBackIndex` of this block. */
@@ -78,20 +112,28 @@ export class BlockCode {
     this.mayBeStale = false
     this.spent = false
     this.writeBackAt = -1
+    this.returnIsLoaded = false
     this.bits.reset()
     this.calls.forget()
     g.blockOffset = node.position
     const { records } = node.block
-    records.forEach((record, n) => {
+    for (let n = 0; n < records.length; n++) {
+      const group = stackGroup(records, n)
+      if (group > 1) {
+        this.emitStackGroup(n, group)
+        n += group - 1
+        continue
+      }
+      const record = records[n]!
       this.emitRecord(record, n)
       const next = records[n + 1]
-      if (!next || next.index === record.index || !this.mayBeStale) return
+      if (!next || next.index === record.index || !this.mayBeStale) continue
       this.mayBeStale = false
       g.get(L_STALE)
       g.ifUnlikely()
       ways.leaveAt(next)
       g.end()
-    })
+    }
   }
 
   private emitRecord(record: IrRecord, position: number): void {
@@ -211,6 +253,52 @@ export class BlockCode {
     this.moveStack(-8)
   }
 
+  /**
+   * Pushes or pops in a row, with a RET behind pops: one look at the TLB for all of them, as they lie in one page nearly always. Elsewhere the kernel does them one
+   * by one.
+   */
+  private emitStackGroup(first: number, count: number): void {
+    const { g, access, ways } = this
+    const { records } = this.block
+    const group = records.slice(first, first + count)
+    const pops = group[0]!.op === op.OP_POP64
+    const behind = records[first + count]!
+    this.returnIsLoaded = pops && behind.op === op.OP_RET
+    const bytes = 8 * (count + (this.returnIsLoaded ? 1 : 0))
+    g.read64(S.RSP)
+    if (!pops) {
+      g.i64(-bytes)
+      g.op(w.I64_ADD)
+    }
+    g.set(L_LA)
+    const table = pops ? S.TLB_READ : S.TLB_WRITE
+    access.pushHit(table, bytes)
+    g.ifLikely()
+    access.pushHost(table)
+    g.set(L_P)
+    group.forEach((record, n) => {
+      g.get(L_P)
+      if (pops) {
+        g.memory(w.I64_LOAD, 8 * n)
+        g.write(record.d, 3)
+        return
+      }
+      if (record.op === op.OP_PUSH64) g.read64(record.a)
+      else g.i64(record.imm)
+      g.memory(w.I64_STORE, 8 * (count - 1 - n))
+    })
+    if (this.returnIsLoaded) {
+      g.get(L_P)
+      g.memory(w.I64_LOAD, 8 * count)
+      g.set(L_PC)
+    }
+    this.moveStack(pops ? 8 * count : -8 * count)
+    g.else()
+    this.calls.stackRecords(group, () => ways.out(R_JUMP))
+    if (this.returnIsLoaded) this.loadReturn(behind)
+    g.end()
+  }
+
   private moveStack(by: number): void {
     const { g } = this
     g.read64(S.RSP)
@@ -263,7 +351,10 @@ export class BlockCode {
         }
         this.emitPush(record, () => g.pageAddress(node.position + (record.a | (record.b << 8))), leave)
         ways.charge(record.c)
-        return ways.goTo(node.taken, target, spent)
+        if (node.taken >= 0 || node.returns < 0) return ways.goTo(node.taken, target, spent)
+        g.pageAddress(node.position + target)
+        g.set(L_PC)
+        return ways.call(record.a | (record.b << 8))
       }
       case op.OP_CALLI:
         g.read64(record.a)
@@ -278,7 +369,8 @@ export class BlockCode {
           },
         )
         ways.charge(record.c)
-        return ways.out(R_NEXT)
+        if (node.taken >= 0) this.goIfThere(node.taken, record.imm2)
+        return node.returns < 0 ? ways.out(R_NEXT) : ways.call(record.imm)
       case op.OP_RET:
         return this.emitReturn(record)
       case op.OP_JMPI:
@@ -286,6 +378,7 @@ export class BlockCode {
         g.set(L_PC)
         this.checkTarget(record)
         ways.charge(record.c)
+        this.goWhereNoted()
         return ways.out(R_NEXT)
       default:
         ways.charge(record.c)
@@ -294,6 +387,49 @@ export class BlockCode {
         this.leaveIfStale(record.imm)
         return ways.goTo(node.taken, record.imm, spent)
     }
+  }
+
+  /** Goes to the node at L_PC if it is among the targets of this one: few are compared one by one, more are found by a hash of where they lie in the region. */
+  private goWhereNoted(): void {
+    const { g, ways, node } = this
+    const go = (target: number): void => this.goIfThere(target, ways.positionOf(target) - node.position)
+    if (node.targets.length <= CHAIN_MAX) return node.targets.forEach(go)
+    const { factor, buckets } = hashOf(node.targets.map((target) => ways.positionOf(target)))
+    const filled = buckets.flatMap((places, n) => (places.length > 0 ? [n] : []))
+    const open = (): void => {
+      g.op(w.BLOCK, w.TYPE_EMPTY)
+      g.depth++
+    }
+    open()
+    filled.forEach(open)
+    g.get(L_PC)
+    g.pageAddress(0)
+    g.op(w.I64_SUB, w.I32_WRAP_I64)
+    g.i32(factor)
+    g.op(w.I32_MUL)
+    g.i32(32 - HASH_BITS)
+    g.op(w.I32_SHR_U, w.BR_TABLE)
+    g.out.u32(buckets.length)
+    for (const places of buckets) g.out.u32(places.length > 0 ? filled.indexOf(buckets.indexOf(places)) : filled.length)
+    g.out.u32(filled.length)
+    filled.forEach((bucket, n) => {
+      g.end()
+      for (const place of buckets[bucket]!) go(node.targets[place]!)
+      g.op(w.BR)
+      g.out.u32(filled.length - 1 - n)
+    })
+    g.end()
+  }
+
+  /** Goes to node `to`, `delta` from the start of the block, where L_PC is there. */
+  private goIfThere(to: number, delta: number): void {
+    const { g } = this
+    g.get(L_PC)
+    g.pageAddress(this.node.position + delta)
+    g.op(w.I64_EQ)
+    g.if()
+    this.ways.goTo(to, delta, this.spent)
+    g.end()
   }
 
   private leaveIfStale(delta: number): void {
@@ -305,13 +441,18 @@ export class BlockCode {
     g.end()
   }
 
-  /** RET: to the call that was taken in, where that is where it goes. */
-  private emitReturn(record: IrRecord): void {
-    const { g, access, ways, node } = this
+  private loadReturn(record: IrRecord): void {
+    const { g, access } = this
     g.read64(S.RSP)
     g.set(L_LA)
     access.load(record, 3, w.I64_LOAD, 0)
     g.set(L_PC)
+  }
+
+  /** RET: to the call that was taken in, where that is where it goes. */
+  private emitReturn(record: IrRecord): void {
+    const { g, ways, node } = this
+    if (!this.returnIsLoaded) this.loadReturn(record)
     const retire = (): void => {
       this.moveStack(8 + (record.imm & 0xffff))
       ways.charge(record.c)
@@ -327,6 +468,7 @@ export class BlockCode {
     }
     this.checkTarget(record)
     retire()
+    for (const target of node.targets) this.goIfThere(target, ways.positionOf(target) - node.position)
     ways.out(R_NEXT)
   }
 

@@ -1,16 +1,19 @@
 /** Code for records that the kernel executes: spill what it may read, call, reload what it may have written. */
 
 import { opcodeRows } from '../decode/opcodes.js'
+import { BMI_PDEP } from '../ir/bmi-kinds.js'
 import * as op from '../ir/ops.js'
 import * as x87 from '../ir/x87-ids.js'
+import * as V from '../ir/vector-ids.js'
 import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
+import { AvxCode } from './avx-code.js'
 import type { Flags } from './flags.js'
 import { FloatCode } from './float-code.js'
 import { isInlineFloat } from './float-forms.js'
 import { FloatVectorCode } from './float-vector-code.js'
-import { type GuestCode, isTemporary, L_BUDGET, L_R, L_S } from './guest.js'
-import { F_FLOAT, F_RECORD, F_VECTOR, F_X87 } from './kernel-functions.js'
+import { type GuestCode, isTemporary, L_BUDGET, L_PC, L_R, L_S, L_V, L_V2 } from './guest.js'
+import { F_FLOAT, F_RECORD, F_STACK, F_VECTOR, F_X87 } from './kernel-functions.js'
 import type { IrBlock, IrRecord } from './record.js'
 import { VectorAccess } from './vector-access.js'
 import { isInlineVector, VectorCode } from './vector-code.js'
@@ -18,6 +21,7 @@ import {
   comparesStrings,
   generalOperands,
   IN_MEMORY,
+  isForeign,
   isQuiet,
   isVexForm,
   vectorId,
@@ -43,13 +47,13 @@ export const usesIntegerState = (id: number): boolean => (id >= x87.X87_FCOMI &&
 export function mayDropCode(record: IrRecord): boolean {
   if (record.op === op.OP_HLP) return true
   if (record.op === op.OP_X87) return record.a === IN_MEMORY
-  return record.op === op.OP_VEC && (worksOnMemory(record) || isVexForm(vectorId(record)))
+  return record.op === op.OP_VEC && (worksOnMemory(record) || isForeign(record))
 }
 
 /** The place of the instruction after that of `record`. */
 const after = (record: IrRecord): IrRecord => ({ ...record, offset: record.offset + (record.imm >>> 16), index: record.index + 1 })
 
-const isInline = (record: IrRecord): boolean => isInlineVector(record) || isInlineFloat(vectorId(record))
+const isInline = (record: IrRecord): boolean => record.vex !== undefined || isInlineVector(record) || isInlineFloat(vectorId(record))
 
 export interface CallContext {
   readonly blocks: readonly IrBlock[]
@@ -64,6 +68,7 @@ export class CallCode {
   readonly vectors: VectorRegisters
   private readonly vectorCode: VectorCode
   private readonly floatCode: FloatCode
+  private readonly avxCode: AvxCode
 
   constructor(
     private readonly g: GuestCode,
@@ -75,6 +80,7 @@ export class CallCode {
     const memory = new VectorAccess(g, access, (record) => context.leave(record))
     const registers = this.vectors
     this.vectorCode = new VectorCode(g, flags, access, memory, registers)
+    this.avxCode = new AvxCode(g, memory, registers)
     const slowly = (record: IrRecord): void => this.slowFloat(record)
     const vectors = new FloatVectorCode(g, memory, registers, slowly)
     const leaveAfter = (record: IrRecord): void => context.leave(after(record))
@@ -99,6 +105,8 @@ export class CallCode {
         return this.emitSimple(record, [record.a, record.b, record.d, S.T1], [record.d], true)
       case op.OP_SCAN:
         return this.emitSimple(record, [record.a, record.d], [record.d], true)
+      case op.OP_BMI:
+        return this.emitSimple(record, [record.a, record.b], [record.d], record.c >> 2 < BMI_PDEP)
       case op.OP_FLAG:
         return this.emitSimple(record, [S.RAX], [S.RAX], true)
       default:
@@ -109,6 +117,7 @@ export class CallCode {
   /** At the start of a block: what is known of values no longer holds. */
   forget(): void {
     this.floatCode.forget()
+    this.vectors.forgetUppers()
   }
 
   /** A record that cannot fault: reads and writes just these slots, and with `flags` the flags. */
@@ -138,7 +147,7 @@ export class CallCode {
   private general(record: IrRecord): void {
     const { g, context } = this
     const id = record.imm & 0xffff
-    const extended = record.op === op.OP_HLP ? extendedState.has(id) : record.op === op.OP_VEC && isVexForm(id)
+    const extended = record.op === op.OP_HLP ? extendedState.has(id) : record.op === op.OP_VEC && isForeign(record)
     const operands = record.op === op.OP_VEC && !extended ? xmmOperands(record) : undefined
     this.flags.materialize()
     for (const slot of context.written) g.spill(slot)
@@ -149,11 +158,39 @@ export class CallCode {
     this.callAndReturn(record)
     for (const slot of context.used) g.reload(slot)
     if (extended) this.vectors.reloadAll()
-    if (extended) this.floatCode.forget()
+    if (extended) this.forget()
     if (operands) this.vectors.reload(operands.writes)
     if (!extended) this.vectors.reloadMode()
     this.afterCall()
     this.flags.inState()
+  }
+
+  /** Pushes or pops by the kernel. `leave`: what to do where they cannot be completed; L_PC and L_BUDGET are set then. */
+  stackRecords(group: readonly IrRecord[], leave: () => void): void {
+    const { g } = this
+    const slots = new Set([
+      S.RSP,
+      ...group.map((record) => (record.op === op.OP_PUSHI64 ? S.RSP : record.op === op.OP_PUSH64 ? record.a : record.d)),
+    ])
+    for (const slot of slots) g.spill(slot)
+    this.storeProgress()
+    g.get(L_S)
+    g.i32(group[0]!.address)
+    g.i32(group.length)
+    g.call(F_STACK)
+    g.set(L_R)
+    for (const slot of slots) g.reload(slot)
+    g.reloadContext()
+    g.get(L_R)
+    g.ifUnlikely()
+    g.get(L_S)
+    g.memory(w.I64_LOAD, S.PC)
+    g.set(L_PC)
+    g.get(L_S)
+    g.memory(w.I64_LOAD, S.BUDGET)
+    g.set(L_BUDGET)
+    leave()
+    g.end()
   }
 
   /** Calls; on anything but R_NEXT returns it at once: state, PC and budget are the kernel's. */
@@ -179,30 +216,108 @@ export class CallCode {
     this.access.noteStale()
   }
 
+  /** In line where the quotient surely fits. The flags, which are undefined, stay. */
   private divide(record: IrRecord): void {
+    const { g } = this
+    const size = record.c & 3
+    if (size >= 2) {
+      this.pushDivides(record, size, (record.c & 4) !== 0)
+      g.ifLikely()
+      this.divideInLine(size, (record.c & 4) !== 0)
+      g.else()
+    }
+    this.divideByCall(record)
+    if (size >= 2) g.end()
+  }
+
+  /** L_V2 = divisor, L_V = dividend where one local holds it; pushes whether the division can be done in line. */
+  private pushDivides(record: IrRecord, size: number, signed: boolean): void {
+    const { g } = this
+    g.read(record.a, size)
+    if (signed && size === 2) g.op(w.I64_EXTEND32_S)
+    g.set(L_V2)
+    g.read(S.RAX, size)
+    if (signed && size === 2) g.op(w.I64_EXTEND32_S)
+    if (!signed && size === 2) {
+      g.read64(S.RDX)
+      g.i64(32)
+      g.op(w.I64_SHL, w.I64_OR)
+    }
+    g.set(L_V)
+    if (!signed && size === 2) {
+      // The quotient has 32 bits where the high half is below the divisor.
+      g.read(S.RDX, 2)
+      g.get(L_V2)
+      g.op(w.I64_LT_U)
+      return
+    }
+    g.read(S.RDX, size)
+    if (signed) {
+      if (size === 2) g.op(w.I64_EXTEND32_S)
+      g.get(L_V)
+      g.i64(63)
+      g.op(w.I64_SHR_S, w.I64_EQ)
+      // Neither 0 nor -1.
+      g.get(L_V2)
+      g.i64(1)
+      g.op(w.I64_ADD)
+      g.i64(1)
+      g.op(w.I64_GT_U, w.I32_AND)
+    } else {
+      g.op(w.I64_EQZ)
+      g.get(L_V2)
+      g.op(w.I64_EQZ, w.I32_EQZ, w.I32_AND)
+    }
+  }
+
+  private divideInLine(size: number, signed: boolean): void {
+    const { g } = this
+    for (const [slot, code] of [
+      [S.RAX, signed ? w.I64_DIV_S : w.I64_DIV_U],
+      [S.RDX, signed ? w.I64_REM_S : w.I64_REM_U],
+    ] as const) {
+      g.get(L_V)
+      g.get(L_V2)
+      g.op(code)
+      g.write(slot, size)
+    }
+  }
+
+  private divideByCall(record: IrRecord): void {
     const { g, context } = this
     // #DE leaves through the kernel, so all registers must stand in the state area.
-    this.flags.materialize()
+    this.flags.materializeHere()
     for (const slot of context.written) g.spill(slot)
     if (isTemporary(record.a & ~7)) g.spill(record.a)
     this.storeProgress()
     this.callAndReturn(record)
     g.reload(S.RAX)
     g.reload(S.RDX)
-    this.flags.inState()
   }
 
   private vector(record: IrRecord): void {
     const id = vectorId(record)
-    if (isVexForm(id)) {
-      this.general(record)
-      return this.floatCode.forget()
-    }
+    if (isForeign(record)) return this.general(record)
+    if (record.vex) return this.vex(record)
     if (isInlineFloat(id)) return this.floatCode.emit(record)
     if (isInlineVector(record)) this.vectorCode.emit(record)
     else if (comparesStrings(id)) this.general(record)
     else this.vectorCall(record)
     return this.floatCode.forgetRegisters(xmmOperands(record).writes)
+  }
+
+  /** A VEX form in line: a result of 128 bits clears the rest of its register. */
+  private vex(record: IrRecord): void {
+    const id = vectorId(record)
+    const { writes } = xmmOperands(record)
+    if (isInlineFloat(id) || id >= V.V_FMA) this.floatCode.emit(record)
+    else {
+      if (isVexForm(id)) this.avxCode.emit(record)
+      else this.vectorCode.emit(record)
+      this.floatCode.forgetRegisters(writes)
+      if (isVexForm(id)) return
+    }
+    if (!record.vex!.wide) for (const register of writes) this.vectors.clearUpper(register)
   }
 
   /** The kernel's function for one vector instruction: it sees and changes what the record names, and may leave a fault pending. */

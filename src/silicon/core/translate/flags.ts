@@ -12,15 +12,21 @@ import {
   FLAG_STATE,
   FLAG_SUB,
 } from '../ir/flag-kinds.js'
-import { type GuestCode, L_FA, L_FB, L_FK, L_FR, L_S } from './guest.js'
+import { type GuestCode, L_CF, L_FA, L_FB, L_FK, L_FR, L_OF, L_S } from './guest.js'
 import { F_CARRY, F_CONDITION, F_MATERIALIZE } from './kernel-functions.js'
 import * as S from '../state/layout.js'
 import * as w from './wasm-ops.js'
 
 const UNKNOWN = -1
+/** CF and OF stand in L_CF and L_OF, all else as in FLAG_LOCAL: only within a block, never in L_FK. */
+const APART = 15
+const KIND_MASK = (1 << FLAG_KIND_SHIFT) - 1
+/** What the parts are once the carries have been put back into L_FA. */
+const TOGETHER = FLAG_LOCAL | (3 << FLAG_KIND_SHIFT)
 /** FLAG_AUX less the carries: corrections of parity, AF, correction of the sign. */
 const AUX_REST = 0xff09
 
+const COND_O = 0
 const COND_B = 1
 const COND_E = 2
 const COND_BE = 3
@@ -54,8 +60,14 @@ export class Flags {
     this.exact = known?.exact ?? false
   }
 
+  /** What is known behind `settle`. */
   known(): FlagsKnown | undefined {
+    if (this.kind === APART) return { kind: TOGETHER, exact: false }
     return this.kind === UNKNOWN ? undefined : { kind: this.kind, exact: this.exact }
+  }
+
+  private get what(): number {
+    return this.kind & KIND_MASK
   }
 
   /** The flags stand in the state area now. */
@@ -72,16 +84,18 @@ export class Flags {
   /** Makes L_FK true: before leaving the block. */
   settle(): void {
     if (this.kind === UNKNOWN) return
-    this.g.i32(this.kind)
+    this.putTogether()
+    this.g.i32(this.kind === APART ? TOGETHER : this.kind)
     this.g.set(L_FK)
   }
 
   private pushKind(): void {
     if (this.kind === UNKNOWN) this.g.get(L_FK)
-    else this.g.i32(this.kind)
+    else this.g.i32(this.kind === APART ? TOGETHER : this.kind)
   }
 
   private pushParts(): void {
+    this.putTogether()
     this.g.get(L_S)
     this.pushKind()
     this.g.get(L_FA)
@@ -109,18 +123,134 @@ export class Flags {
 
   /** Pushes CF as an i64 of 0 or 1. */
   pushCarry(): void {
-    const { g } = this
-    const what = this.kind & ((1 << FLAG_KIND_SHIFT) - 1)
-    if (this.kind === UNKNOWN || this.kind === FLAG_STATE) {
+    const { g, what } = this
+    if (this.kind === UNKNOWN || this.kind === FLAG_STATE || what === FLAG_IMUL64) {
       this.pushParts()
       g.call(F_CARRY)
     } else if (what === FLAG_LOGIC) g.i64(0)
     else if (what === FLAG_INC || what === FLAG_DEC) g.get(L_FA)
-    else if (this.pushBelow(what)) g.op(w.I64_EXTEND_I32_U)
-    else {
-      this.pushParts()
-      g.call(F_CARRY)
+    else if (what === APART) g.get(L_CF)
+    else if (this.exact && (what === FLAG_ADD || what === FLAG_SUB)) {
+      this.pushBelow(what)
+      g.op(w.I64_EXTEND_I32_U)
+    } else {
+      this.pushCarryAtTop(what)
+      g.i64(63)
+      g.op(w.I64_SHR_U)
     }
+  }
+
+  /** Pushes an i64 whose top bit is CF. */
+  private pushCarryAtTop(what: number): void {
+    const { g } = this
+    g.get(L_FA)
+    if (what !== FLAG_ADD && what !== FLAG_SUB) return
+    // The carry out of the top bit. ADD: a & b | (a | b) & ~r; SUB: ~a & b | (~a | b) & r.
+    if (what === FLAG_SUB) this.invert()
+    g.get(L_FB)
+    g.op(w.I64_AND)
+    g.get(L_FA)
+    if (what === FLAG_SUB) this.invert()
+    g.get(L_FB)
+    g.op(w.I64_OR)
+    g.get(L_FR)
+    if (what === FLAG_ADD) this.invert()
+    g.op(w.I64_AND, w.I64_OR)
+    this.toTop()
+  }
+
+  /** Brings the operation's top bit to the top of an i64. */
+  private toTop(): void {
+    if (this.size === 3) return
+    this.g.i64(64 - (8 << this.size))
+    this.g.op(w.I64_SHL)
+  }
+
+  /** Pushes OF as an i64 of 0 or 1; false where only the state area says it. */
+  private pushOverflow(): boolean {
+    const { g, what } = this
+    if (this.kind === UNKNOWN || this.kind === FLAG_STATE || what === FLAG_IMUL64) return false
+    if (what === FLAG_LOGIC || what === FLAG_ORDER) {
+      g.i64(0)
+      return true
+    }
+    if (what === APART) g.get(L_OF)
+    else if (what === FLAG_LOCAL) this.pushOverflowIn(() => g.get(L_FA))
+    else if (what === FLAG_INC || what === FLAG_DEC) {
+      // The result alone tells: the least number after INC, the greatest after DEC.
+      g.get(L_FR)
+      const bits = 8 << this.size
+      const least = bits === 64 ? -0x80000000 : -(2 ** (bits - 1))
+      if (what === FLAG_INC) g.i64Wide(bits === 64 ? 0 : least, bits === 64 ? -0x80000000 : -1)
+      else g.i64Wide(bits === 64 ? -1 : -1 - least, bits === 64 ? 0x7fffffff : 0)
+      g.op(w.I64_EQ, w.I64_EXTEND_I32_U)
+    } else {
+      // ADD: both operands differ from the result in sign; SUB: the first differs from both.
+      g.get(L_FA)
+      g.get(L_FR)
+      g.op(w.I64_XOR)
+      g.get(what === FLAG_ADD ? L_FB : L_FA)
+      g.get(what === FLAG_ADD ? L_FR : L_FB)
+      g.op(w.I64_XOR, w.I64_AND)
+      this.toTop()
+      g.i64(63)
+      g.op(w.I64_SHR_U)
+    }
+    return true
+  }
+
+  /** OF of the FLAG_AUX that `push` pushes. */
+  private pushOverflowIn(push: () => void): void {
+    const { g } = this
+    push()
+    push()
+    g.i64(1)
+    g.op(w.I64_SHL, w.I64_XOR)
+    g.i64(63)
+    g.op(w.I64_SHR_U)
+  }
+
+  /** For ADCX and ADOX: CF and OF into L_CF and L_OF, the rest into L_FA and L_FR. */
+  setApart(): void {
+    const { g } = this
+    if (this.kind === APART) return
+    if (!this.pushOverflow()) {
+      this.materialize()
+      const aux = (): void => {
+        g.get(L_S)
+        g.memory(w.I64_LOAD, S.FLAG_AUX)
+      }
+      this.pushOverflowIn(aux)
+      g.set(L_OF)
+      aux()
+      g.i64(63)
+      g.op(w.I64_SHR_U)
+    } else {
+      g.set(L_OF)
+      this.pushCarry()
+    }
+    g.set(L_CF)
+    this.keepRest()
+    this.kind = APART
+    this.exact = false
+  }
+
+  /** Carries kept apart also stand in L_FA behind this; L_CF and L_OF stay right. */
+  private putTogether(): void {
+    if (this.kind !== APART) return
+    const { g } = this
+    g.get(L_FA)
+    g.i64(AUX_REST)
+    g.op(w.I64_AND)
+    g.get(L_CF)
+    g.i64(63)
+    g.op(w.I64_SHL, w.I64_OR)
+    g.get(L_CF)
+    g.get(L_OF)
+    g.op(w.I64_XOR)
+    g.i64(62)
+    g.op(w.I64_SHL, w.I64_OR)
+    g.set(L_FA)
   }
 
   /** The same inside a branch of the code: what is known after it stays as it was. L_FK is left to say what the state area holds. */
@@ -141,8 +271,7 @@ export class Flags {
    * and sign). The caller adds the carries and says FLAG_LOCAL, not exact.
    */
   keepRest(): void {
-    const { g } = this
-    const what = this.kind & ((1 << FLAG_KIND_SHIFT) - 1)
+    const { g, what } = this
     if (this.kind === UNKNOWN || this.kind === FLAG_STATE) {
       this.materialize()
       g.get(L_S)
@@ -153,7 +282,16 @@ export class Flags {
       g.i64(AUX_REST)
       g.op(w.I64_AND)
     } else if (what === FLAG_LOGIC || what === FLAG_IMUL64) g.i64(0)
-    else if (what === FLAG_LOCAL) {
+    else if (what === FLAG_ORDER) {
+      // PF stands in L_FA; the result, which is zero or one, would have that of ZF.
+      g.get(L_FA)
+      g.get(L_FR)
+      g.op(w.I64_EQZ, w.I64_EXTEND_I32_U, w.I64_XOR)
+      g.i64(1)
+      g.op(w.I64_AND)
+      g.i64(8)
+      g.op(w.I64_SHL)
+    } else if (what === FLAG_LOCAL || what === APART) {
       g.get(L_FA)
       g.i64(AUX_REST)
       g.op(w.I64_AND)
@@ -226,11 +364,18 @@ export class Flags {
       this.operand(L_FR, false)
       this.operand(L_FA, false)
       g.op(this.size === 3 ? w.I64_LT_U : w.I32_LT_U)
-    } else if (what === FLAG_LOCAL || what === FLAG_ORDER) {
+    } else if (what === APART) {
+      g.get(L_CF)
+      g.op(w.I32_WRAP_I64)
+    } else if (what === FLAG_INC || what === FLAG_DEC) {
       g.get(L_FA)
+      g.op(w.I32_WRAP_I64)
+    } else if (what === FLAG_IMUL64) return false
+    else {
+      this.pushCarryAtTop(what)
       g.i64(0)
       g.op(w.I64_LT_S)
-    } else return false
+    }
     return true
   }
 
@@ -247,20 +392,41 @@ export class Flags {
 
   /** Pushes the truth of even condition number `which * 2`; false where it needs the kernel. */
   private pushDirect(which: number): boolean {
-    const what = this.kind & ((1 << FLAG_KIND_SHIFT) - 1)
+    const { what } = this
     if (this.kind === UNKNOWN || this.kind === FLAG_STATE || what === FLAG_IMUL64) return false
     if (which === COND_E) this.pushZero()
     else if (what === FLAG_ORDER) this.pushOrder(which)
-    else if (what === FLAG_LOCAL && !this.exact && (which === COND_S || which === COND_P)) return false
+    else if ((what === FLAG_LOCAL || what === APART) && !this.exact && (which === COND_S || which === COND_P)) return false
     else if (which === COND_S) this.pushNegative()
     else if (which === COND_P) this.pushParity()
     else if (what === FLAG_LOGIC) return this.pushLogic(which)
     else if (which === COND_B) return this.pushBelow(what)
-    else if (what !== FLAG_SUB || !this.exact) return false
+    else if (what !== FLAG_SUB || !this.exact || which === COND_O) return this.pushFromParts(which, what)
     else if (which === COND_BE) this.compare(w.I32_LE_U, w.I64_LE_U, false)
     else if (which === COND_L) this.compare(w.I32_LT_S, w.I64_LT_S, true)
-    else if (which === COND_LE) this.compare(w.I32_LE_S, w.I64_LE_S, true)
-    else return false
+    else this.compare(w.I32_LE_S, w.I64_LE_S, true)
+    return true
+  }
+
+  /** O, BE, L and LE where no comparison of the operands says them. */
+  private pushFromParts(which: number, what: number): boolean {
+    const { g } = this
+    if (which === COND_BE) {
+      this.pushBelow(what)
+      this.pushZero()
+      g.op(w.I32_OR)
+      return true
+    }
+    // FLAG_AUX may correct the sign.
+    if (which !== COND_O && !this.exact && (what === FLAG_LOCAL || what === APART)) return false
+    this.pushOverflow()
+    g.op(w.I32_WRAP_I64)
+    if (which === COND_O) return true
+    this.pushNegative()
+    g.op(w.I32_XOR)
+    if (which === COND_L) return true
+    this.pushZero()
+    g.op(w.I32_OR)
     return true
   }
 

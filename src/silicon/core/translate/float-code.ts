@@ -9,11 +9,13 @@ import * as F from './float-forms.js'
 import { FloatGuards, type Operation } from './float-guards.js'
 import type { FloatVectorCode } from './float-vector-code.js'
 import { type GuestCode, L_FA, L_FR, L_LA, L_S, L_V } from './guest.js'
+import { F_FMA } from './kernel-functions.js'
 import type { IrRecord } from './record.js'
 import type { VectorAccess } from './vector-access.js'
 import { simd } from './vector-form-code.js'
 import { IN_MEMORY, vectorId } from './vector-operands.js'
 import { L_OPERAND, type VectorRegisters } from './vector-registers.js'
+import { firstOf } from './vex-operands.js'
 import * as w from './wasm-ops.js'
 
 const SCALAR_SINGLE = 2
@@ -44,6 +46,7 @@ export class FloatCode {
   /** A record that isInlineFloat. */
   emit(record: IrRecord): void {
     const id = vectorId(record)
+    if (id >= V.V_FMA) return this.fused(record)
     if (F.isArithmetic(id)) return this.arithmetic(record, (id - V.V_ADDPS) >> 2, (id - V.V_ADDPS) & 3)
     if (id <= V.V_COMISD) return this.compare(record, id === V.V_UCOMISS || id === V.V_COMISS ? F.SINGLE : F.DOUBLE)
     switch (id) {
@@ -126,14 +129,13 @@ export class FloatCode {
     this.c.g.op(w.BR, label)
   }
 
-  /** The lowest lane of register d becomes the number in the result's local; the others stay. */
-  private replaceLowest(record: IrRecord, width: F.Width): void {
+  /** The lowest lane of register d becomes the number in the result's local; the others are those of register `others`. */
+  private replaceLowest(record: IrRecord, width: F.Width, others = firstOf(record)): void {
     const { g, registers } = this.c
-    const d = registers.of(record.d)
-    g.get(d)
+    g.get(registers.of(others))
     g.get(this.result(width))
     simd(g, `${width.lanes}.replace_lane`, 0)
-    g.set(d)
+    g.set(registers.of(record.d))
   }
 
   // ---- what is known of registers
@@ -213,7 +215,7 @@ export class FloatCode {
     const root = operation === F.OP_SQRT
     const b = this.source(record, width)
     const d = registers.of(record.d)
-    const a = root ? b : d
+    const a = root ? b : registers.of(firstOf(record))
     const of: Operation = { width, a, b, result: this.result(width) }
     if (!root) guards.number(width, a)
     guards.number(width, b)
@@ -231,24 +233,27 @@ export class FloatCode {
       guards.quietOr(() => guards.exact(operation, of))
       g.op(w.I32_AND)
     }
-    this.promising(record, width, new Set([d, b]), () => this.guarded(record, against, () => this.replaceLowest(record, width), afterAll))
+    this.promising(record, width, new Set([d, a, b]), () =>
+      this.guarded(record, against, () => this.replaceLowest(record, width), afterAll),
+    )
   }
 
   /** MIN, MAX, CMP: nothing is rounded. */
   private choosing(record: IrRecord, operation: number, width: F.Width): void {
     const { g, registers, vectors } = this.c
     const b = this.source(record, width)
-    const a = registers.of(record.d)
+    const a = registers.of(firstOf(record))
+    const d = registers.of(record.d)
     const operands = new Set([a, b])
     const against = [...this.tinyOperands(width, operands, false), ...this.nans(width, operands)]
     // All ones is NaN, which is no denormal.
-    this.promising(record, width, operands, () =>
+    this.promising(record, width, new Set([d, a, b]), () =>
       this.guarded(record, against, () => {
         g.get(a)
         vectors.pushChoice(operation, width, a, b, record.imm2)
         simd(g, `${width.integers}.extract_lane`, 0)
         simd(g, `${width.integers}.replace_lane`, 0)
-        g.set(a)
+        g.set(d)
       }),
     )
   }
@@ -333,6 +338,40 @@ export class FloatCode {
     g.i64(1)
     g.op(w.I64_AND, w.I64_OR)
     g.set(L_FA)
+  }
+
+  /** VFMADDxxxSD and its kin: x × y + z, rounded once. */
+  private fused(record: IrRecord): void {
+    const { g, registers } = this.c
+    const { guards } = this
+    const { double } = registers
+    const third = this.source(record, F.DOUBLE)
+    const d = registers.of(record.d)
+    const first = registers.of(firstOf(record))
+    const code = vectorId(record) - V.V_FMA
+    // Orders 132, 213 and 231.
+    const [x, y, z] = [
+      [d, third, first],
+      [first, d, third],
+      [first, third, d],
+    ][code >> 5] as [number, number, number]
+    const operation = (code >> 2) & 3
+    guards.number(F.DOUBLE, x)
+    if (operation >= 2) guards.arithmetic(F.DOUBLE, F.NEG)
+    guards.number(F.DOUBLE, y)
+    guards.number(F.DOUBLE, z)
+    if (operation & 1) guards.arithmetic(F.DOUBLE, F.NEG)
+    g.call(F_FMA)
+    g.set(double)
+    const notQuick = (): void => {
+      g.get(double)
+      g.get(double)
+      guards.compare(F.DOUBLE, F.NE)
+    }
+    const against = [(): void => guards.loud(), notQuick]
+    this.promising(record, F.DOUBLE, new Set([d]), () =>
+      this.guarded(record, against, () => this.replaceLowest(record, F.DOUBLE, record.d)),
+    )
   }
 
   // ---- conversions

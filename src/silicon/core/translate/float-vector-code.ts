@@ -5,10 +5,11 @@ import * as F from './float-forms.js'
 import { FloatGuards } from './float-guards.js'
 import type { GuestCode } from './guest.js'
 import type { IrRecord } from './record.js'
-import { BY_MXCSR, type VectorAccess } from './vector-access.js'
+import { alignmentOf, type VectorAccess } from './vector-access.js'
 import { pushForm, simd } from './vector-form-code.js'
 import { IN_MEMORY, vectorId } from './vector-operands.js'
 import { L_OPERAND, L_X, type VectorRegisters } from './vector-registers.js'
+import { firstOf } from './vex-operands.js'
 import * as w from './wasm-ops.js'
 
 // Guards as forms (vector-forms.ts): lanes of ones where they hold. Constants are the bits of the smallest normal numbers and of the range of inRange.
@@ -38,7 +39,7 @@ export class FloatVectorCode {
 
   private source16(record: IrRecord): number {
     if (record.a !== IN_MEMORY) return this.registers.of(record.a)
-    this.memory.load16(record, BY_MXCSR, L_OPERAND)
+    this.memory.load16(record, alignmentOf(record), L_OPERAND)
     return L_OPERAND
   }
 
@@ -78,19 +79,20 @@ export class FloatVectorCode {
     const { lanes } = width
     const b = this.source16(record)
     const d = this.registers.of(record.d)
+    const a = this.registers.of(firstOf(record))
     const guard = forms[lanes]
     const normal = `${guard.notDenormal('a')} ${guard.notDenormal('b')} v128.and`
     const form = F.rounded[operation]
     if (form === undefined) {
-      this.push(`${normal} a a ${lanes}.eq v128.and b b ${lanes}.eq v128.and`, d, b)
+      this.push(`${normal} a a ${lanes}.eq v128.and b b ${lanes}.eq v128.and`, a, b)
       return this.whenAll(record, width, false, () => {
-        this.pushChoice(operation, width, d, b, record.imm2)
+        this.pushChoice(operation, width, a, b, record.imm2)
         g.set(d)
       })
     }
     const result = `${lanes}.${form[1]}`
-    if (operation === F.OP_SQRT) this.push(`b ${result} =x ${guard.notDenormal('b')} x x ${lanes}.eq v128.and`, d, b)
-    else this.push(`a b ${result} =x ${normal} ${guard.inRange} ${zeroForm(operation, lanes)} v128.or v128.and`, d, b)
+    if (operation === F.OP_SQRT) this.push(`b ${result} =x ${guard.notDenormal('b')} x x ${lanes}.eq v128.and`, a, b)
+    else this.push(`a b ${result} =x ${normal} ${guard.inRange} ${zeroForm(operation, lanes)} v128.or v128.and`, a, b)
     return this.whenAll(record, width, true, () => {
       g.get(L_X)
       g.set(d)

@@ -28,15 +28,18 @@ export const L_V = 33
 export const L_V2 = 34
 /** RIP to leave with. */
 export const L_PC = 35
-export const L_FK = 36
-export const L_P = 37
+/** CF and OF while they are kept apart (flags.ts): 0 or 1. */
+export const L_CF = 36
+export const L_OF = 37
+export const L_FK = 38
+export const L_P = 39
 /** Set when a store has dropped cached code: leave after the instruction. */
-export const L_STALE = 38
-export const L_R = 39
+export const L_STALE = 40
+export const L_R = 41
 /** Host address of the operand that this instruction writes back, or 0. */
-export const L_WRITEBACK = 40
+export const L_WRITEBACK = 42
 export const LOCAL_DECLARATIONS: readonly (readonly [number, number])[] = [
-  [34, 0x7e],
+  [36, 0x7e],
   [5, 0x7f],
 ]
 

@@ -1,6 +1,6 @@
 /** Functions of the core kernel that regions call, in the order of their places in the table and of their types. */
 
-import { type FunctionType, I32, I64 } from '../../../lib/wasm-encoder.js'
+import { F64, type FunctionType, I32, I64 } from '../../../lib/wasm-encoder.js'
 
 export const F_SLOW_LOAD = 0
 export const F_SLOW_STORE = 1
@@ -15,6 +15,11 @@ export const F_LOAD16 = 9
 export const F_STORE16 = 10
 export const F_FLOAT = 11
 export const F_FLOAT_MODE = 12
+export const F_LOAD32 = 13
+export const F_STORE32 = 14
+export const F_FMA = 15
+export const F_CALL = 16
+export const F_STACK = 17
 
 export const kernelFunctions: readonly { readonly name: string; readonly type: FunctionType }[] = [
   { name: 'slow_load', type: { parameters: [I32, I64, I32], results: [I64] } },
@@ -30,6 +35,11 @@ export const kernelFunctions: readonly { readonly name: string; readonly type: F
   { name: 'slow_store16', type: { parameters: [I32, I64, I32], results: [] } },
   { name: 'slow_float', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'float_mode', type: { parameters: [I32], results: [I32] } },
+  { name: 'slow_load32', type: { parameters: [I32, I64, I32], results: [I32] } },
+  { name: 'slow_store32', type: { parameters: [I32, I64, I32], results: [] } },
+  { name: 'quick_fma', type: { parameters: [F64, F64, F64], results: [F64] } },
+  { name: 'call_region', type: { parameters: [I32, I64, I32, I32], results: [I32] } },
+  { name: 'stack_records', type: { parameters: [I32, I32, I32], results: [I32] } },
 ]
 
 /** The table that regions call them through; `exported` are the core kernel's exports. */

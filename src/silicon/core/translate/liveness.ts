@@ -1,5 +1,6 @@
 /** Which records need the flags that an earlier one leaves: those that read them, and those that may leave the region. */
 
+import { BMI_PDEP } from '../ir/bmi-kinds.js'
 import * as op from '../ir/ops.js'
 import type { IrBlock, IrRecord } from './record.js'
 
@@ -8,13 +9,15 @@ const between = (code: number, first: number, last: number): boolean => code >= 
 const readsCarry = (code: number): boolean => between(code, op.OP_ADC8, op.OP_SBB64) || between(code, op.OP_ADCI8, op.OP_SBBI64)
 
 /** Sets all arithmetic flags from its operands alone and cannot fault. */
-function overwrites(code: number): boolean {
+function overwrites({ op: code, c }: IrRecord): boolean {
   if (between(code, op.OP_ADD8, op.OP_TESTI64)) return !readsCarry(code)
   return (
     between(code, op.OP_NEG8, op.OP_NEG64) ||
     between(code, op.OP_SHLI8, op.OP_SARI64) ||
     between(code, op.OP_IMUL16, op.OP_IMUL64) ||
     code === op.OP_MULTIPLY ||
+    code === op.OP_SCAN ||
+    (code === op.OP_BMI && c >> 2 < BMI_PDEP) ||
     between(code, op.OP_CMPJ_B_8, op.OP_TESTIJ_NS_64)
   )
 }
@@ -34,7 +37,8 @@ function passes({ op: code, c }: IrRecord): boolean {
     (code === op.OP_ROTATE && c >> 2 < 2) ||
     code === op.OP_SHIFT_DOUBLE ||
     code === op.OP_BIT ||
-    code === op.OP_SCAN ||
+    code === op.OP_MULTIPLY_APART ||
+    code === op.OP_BMI ||
     code === op.OP_SIGN ||
     code === op.OP_BSWAP32 ||
     code === op.OP_BSWAP64 ||
@@ -48,7 +52,7 @@ export function flagsAreLive(block: IrBlock, position: number, atEnd: boolean): 
   for (let n = position + 1; n < block.records.length; n++) {
     const record = block.records[n]!
     const { op: code, imm2 } = record
-    if (overwrites(code)) return false
+    if (overwrites(record)) return false
     if ((code === op.OP_JMP || code === op.OP_NEXT) && imm2 !== op.LINK_NEVER) return atEnd
     if (!passes(record)) return true
   }

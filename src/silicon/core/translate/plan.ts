@@ -3,20 +3,55 @@
  * callees are taken in once for each call (a `Context`), so that their returns are jumps of the region too.
  */
 
-import { FRAME_BYTES } from '../../fabric-layout.js'
+import { FRAME_BYTES, NOTES_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
-import { type IrBlock, readBlock } from './record.js'
+import { type IrBlock, type IrRecord, readBlock } from './record.js'
 
-/** Nodes and records of one region: V8's compile time grows faster than the code beyond this. */
-const NODES_MAX = 160
-const RECORDS_MAX = 2400
-/** Calls within calls that are taken in, and records of a callee. */
-const INLINE_DEPTH_MAX = 3
-const INLINE_RECORDS_MAX = 400
+export interface PlanLimits {
+  /** Nodes and records of one region: V8's compile time grows faster than the code beyond this. */
+  readonly nodes: number
+  readonly records: number
+  /** Calls within calls that are taken in, and records of a callee. */
+  readonly inlineDepth: number
+  readonly inlineRecords: number
+  /** Records of a callee that becomes part of the region once, for all calls from it. */
+  readonly sharedRecords: number
+  /** Returns from it that are compared. */
+  readonly returnTargets: number
+  /** Targets of an indirect jump. */
+  readonly jumpTargets: number
+  /** Regions of the common size that a block may be part of already. */
+  readonly memberships: number
+}
+
+export const regionLimits: PlanLimits = {
+  nodes: 60,
+  records: 800,
+  inlineDepth: 1,
+  inlineRecords: 40,
+  sharedRecords: 250,
+  returnTargets: 4,
+  jumpTargets: 8,
+  memberships: 7,
+}
+/** Of a region that takes the place of one which is entered very often. */
+export const wideLimits: PlanLimits = {
+  nodes: 120,
+  records: 1600,
+  inlineDepth: 2,
+  inlineRecords: 40,
+  sharedRecords: 800,
+  returnTargets: 8,
+  jumpTargets: 8,
+  memberships: Infinity,
+}
+
 /** Pages on either side of the first. */
-const PAGES_MAX = 0x1000
+const PAGES_MAX = 0x70000
 /** A neighbour joins the region of a hot block when no more than this part of its count is left. */
-const WARM_LEFT = 63 / 64
+const WARM_LEFT = 3 / 4
+/** Of the targets of an indirect jump: each has its part of the jumps only. */
+const TARGET_WARM_LEFT = 31 / 32
 
 export interface PlanPort {
   readonly words: Int32Array
@@ -47,6 +82,12 @@ export interface RegionNode {
   /** Nodes that the block's end goes to: by a jump, a taken branch, a call that was taken in or the return from one; and past an untaken branch. -1: none. */
   taken: number
   fall: number
+  /** Node behind a call that stays a call, or -1. */
+  returns: number
+  /** The block that such a call is known to go to. */
+  callee: { readonly address: number; readonly frame: number } | undefined
+  /** Nodes that an indirect jump has been seen to go to, or where a return may go to whose call is part of the region. */
+  readonly targets: number[]
 }
 
 export interface RegionPlan {
@@ -58,11 +99,13 @@ export interface RegionPlan {
 interface Wanted {
   readonly position: number
   readonly context: Context | undefined
+  /** Part of the threshold that may be left. */
+  readonly warmLeft: number
 }
 
 /** Plans the region around the block at `address`; it is empty where that cannot be part of one. */
-export function planRegion(port: PlanPort, address: number): RegionPlan {
-  return new Planner(port, address).plan()
+export function planRegion(port: PlanPort, address: number, limits: PlanLimits): RegionPlan {
+  return new Planner(port, address, limits).plan()
 }
 
 class Planner {
@@ -73,15 +116,21 @@ class Planner {
   private readonly places = new Map<string, number>()
   private readonly contexts = new Map<Context, number>()
   private readonly callees = new Map<RegionNode, Context>()
+  private readonly functionReturns = new Map<number, readonly RegionNode[]>()
+  /** Calls of what is part of the region for all of them. */
+  private readonly shared = new Set<RegionNode>()
   private readonly sizes = new Map<number, number>()
   private readonly queue: Wanted[] = []
   /** Positions that calls which stay calls return to. */
   private readonly returns = new Set<number>()
   private records = 0
+  /** Of the node that is being followed: what lies behind the target of an indirect jump is as warm as that. */
+  private warmLeft = WARM_LEFT
 
   constructor(
     private readonly port: PlanPort,
     private readonly root: number,
+    private readonly limits: PlanLimits,
   ) {
     this.key = this.header(root, op.BLOCK_KEY)
     this.mode = this.header(root, op.BLOCK_MODE)
@@ -89,10 +138,11 @@ class Planner {
   }
 
   plan(): RegionPlan {
-    this.queue.push({ position: this.header(this.root, op.BLOCK_OFFSET), context: undefined })
-    for (let n = 0; n < this.queue.length && this.nodes.length < NODES_MAX; n++) this.take(this.queue[n]!)
+    this.queue.push({ position: this.header(this.root, op.BLOCK_OFFSET), context: undefined, warmLeft: WARM_LEFT })
+    for (let n = 0; n < this.queue.length && this.nodes.length < this.limits.nodes; n++) this.take(this.queue[n]!)
     if (this.nodes.length === 0) return { nodes: [], entries: [] }
     for (const node of this.nodes) this.connect(node)
+    for (const node of this.shared) this.connectShared(node)
     const entries = [0]
     this.nodes.forEach((node, n) => {
       if (n > 0 && node.context === undefined && this.returns.has(node.position) && !isEntry(this.port.words, node.block.address))
@@ -117,49 +167,74 @@ class Planner {
   }
 
   /** Address of the block at `position` that may be part of the region, or 0. */
-  private blockAt(position: number): number {
+  private blockAt(position: number, warmLeft = WARM_LEFT): number {
     const frame = this.frameOf(position)
     if (frame < 0) return 0
     const address = this.port.find(frame, position & (FRAME_BYTES - 1), this.key, this.mode) >>> 0
     if (address === 0 || !this.mayJoin(address)) return 0
-    return address === this.root || this.isWarm(address) ? address : 0
+    return address === this.root || this.isWarm(address, warmLeft) ? address : 0
   }
 
   private mayJoin(address: number): boolean {
     return (
       this.header(address, op.BLOCK_VALID) !== 0 &&
       this.header(address, op.BLOCK_FRAME2) >>> 0 === op.BLOCK_NO_FRAME &&
-      this.header(address, op.BLOCK_REGION_LAST) === 0
+      (address === this.root || this.header(address, op.BLOCK_REGION_COUNT) < this.limits.memberships)
     )
   }
 
   /** Has run now and then, or is part of a region already. */
-  private isWarm(address: number): boolean {
+  private isWarm(address: number, warmLeft: number): boolean {
     if (isEntry(this.port.words, address)) return true
-    return this.header(address, op.BLOCK_FIRST_RECORD + 8) <= this.port.hotAfter * WARM_LEFT
+    return this.header(address, op.BLOCK_FIRST_RECORD + 8) <= this.port.hotAfter * warmLeft
+  }
+
+  /** Where an indirect jump went while it was interpreted, from the start of its block. */
+  private notedTargets({ address }: IrRecord): number[] {
+    const { words } = this.port
+    const notes = (NOTES_TABLE + ((address >> 4) & (op.NOTES_MAX - 1)) * op.NOTES_BYTES) >> 2
+    if (words[notes]! >>> 0 !== address) return []
+    return [...words.subarray(notes + 1, notes + 1 + this.limits.jumpTargets)].filter((delta) => delta !== 0)
+  }
+
+  private calleeAt(position: number): RegionNode['callee'] {
+    const frame = this.frameOf(position)
+    const address = frame < 0 ? 0 : this.port.find(frame, position & (FRAME_BYTES - 1), this.key, this.mode) >>> 0
+    return address === 0 ? undefined : { address, frame }
   }
 
   private placeOf(position: number, context: Context | undefined): string {
     return `${position}:${context === undefined ? 0 : this.contexts.get(context)!}`
   }
 
-  private take({ position, context }: Wanted): void {
+  private take({ position, context, warmLeft }: Wanted): void {
     const place = this.placeOf(position, context)
     if (this.places.has(place)) return
-    const address = this.blockAt(position)
+    const address = this.blockAt(position, warmLeft)
     if (address === 0) return
     const block = readBlock(this.port.words, address)
-    const full = this.nodes.length > 0 && this.records + block.records.length > RECORDS_MAX
+    const full = this.nodes.length > 0 && this.records + block.records.length > this.limits.records
     if (full || !isTranslatable(block)) return
     this.records += block.records.length
-    const node: RegionNode = { block, position, frame: this.frameOf(position), context, taken: -1, fall: -1 }
+    const node: RegionNode = {
+      block,
+      position,
+      frame: this.frameOf(position),
+      context,
+      taken: -1,
+      fall: -1,
+      returns: -1,
+      callee: undefined,
+      targets: [],
+    }
     this.places.set(place, this.nodes.length)
     this.nodes.push(node)
+    this.warmLeft = warmLeft
     this.follow(node)
   }
 
-  private want(position: number, context: Context | undefined): void {
-    this.queue.push({ position, context })
+  private want(position: number, context: Context | undefined, warmLeft = this.warmLeft): void {
+    this.queue.push({ position, context, warmLeft })
   }
 
   private follow(node: RegionNode): void {
@@ -173,13 +248,22 @@ class Planner {
       if (last.imm2 === op.LINK_NEVER) this.returnsTo(position + last.imm, context)
       else this.want(position + last.imm, context)
     } else if (last?.op === op.OP_CALL) this.followCall(node, position + last.imm, position + (last.a | (last.b << 8)))
-    else if (last?.op === op.OP_CALLI) this.returnsTo(position + last.imm, context)
+    else if (last?.op === op.OP_CALLI) {
+      if (last.imm2 !== 0) this.followCall(node, position + last.imm2, position + last.imm)
+      this.returnsTo(position + last.imm, context)
+    } else if (last?.op === op.OP_JMPI) for (const delta of this.notedTargets(last)) this.want(position + delta, context, TARGET_WARM_LEFT)
   }
 
   private followCall(node: RegionNode, target: number, returnPosition: number): void {
     const { context } = node
     const callee = this.blockAt(target)
-    if (callee === 0 || !this.mayInline(callee, target, context)) return this.returnsTo(returnPosition, context)
+    if (callee === 0 || !this.mayInline(callee, target, context)) {
+      if (callee !== 0 && this.sizeOf(callee, target) <= this.limits.sharedRecords) {
+        this.shared.add(node)
+        this.want(target, undefined)
+      }
+      return this.returnsTo(returnPosition, context)
+    }
     const called: Context = { parent: context, depth: (context?.depth ?? 0) + 1, callee, returnPosition }
     this.contexts.set(called, this.contexts.size + 1)
     this.callees.set(node, called)
@@ -187,17 +271,16 @@ class Planner {
     this.want(returnPosition, context)
   }
 
-  /** A call leaves the region; its return enters it again. */
+  /** A call stays a call. Where the way back is another than that of the call, the region is entered again behind it. */
   private returnsTo(position: number, context: Context | undefined): void {
-    if (context !== undefined) return
-    this.returns.add(position)
+    if (context === undefined) this.returns.add(position)
     this.want(position, context)
   }
 
   private mayInline(callee: number, position: number, context: Context | undefined): boolean {
-    if ((context?.depth ?? 0) >= INLINE_DEPTH_MAX || callee === this.root) return false
+    if ((context?.depth ?? 0) >= this.limits.inlineDepth || callee === this.root) return false
     for (let around = context; around; around = around.parent) if (around.callee === callee) return false
-    return this.sizeOf(callee, position) <= INLINE_RECORDS_MAX
+    return this.sizeOf(callee, position) <= this.limits.inlineRecords
   }
 
   /** Records of the function at `position` up to its returns, as far as they matter. */
@@ -207,7 +290,7 @@ class Planner {
     const seen = new Set<number>()
     const open = [position]
     let size = 0
-    while (open.length > 0 && size <= INLINE_RECORDS_MAX) {
+    while (open.length > 0 && size <= this.limits.sharedRecords) {
       const at = open.pop()!
       const address = seen.has(at) ? 0 : this.blockAt(at)
       seen.add(at)
@@ -222,6 +305,46 @@ class Planner {
     }
     this.sizes.set(callee, size)
     return size
+  }
+
+  /** A call of a callee in the region stays a call where its return would not come back. */
+  private connectShared(node: RegionNode): void {
+    const last = node.block.records.at(-1)!
+    const target = this.nodeAt(node.position + (last.op === op.OP_CALL ? last.imm : last.imm2), undefined)
+    if (target < 0 || node.returns < 0) return
+    const returns = this.returnsOf(target)
+    const room = returns.filter(({ targets }) => targets.includes(node.returns) || targets.length < this.limits.returnTargets)
+    if (room.length === 0 || room.length < returns.length) return
+    for (const { targets } of returns) if (!targets.includes(node.returns)) targets.push(node.returns)
+    node.taken = target
+    if (last.op === op.OP_CALL) node.returns = -1
+  }
+
+  /** The returns of the function that begins at node `entry`, as far as they are part of the region. */
+  private returnsOf(entry: number): readonly RegionNode[] {
+    const known = this.functionReturns.get(entry)
+    if (known) return known
+    const found: RegionNode[] = []
+    const seen = new Set([entry])
+    for (const n of seen) {
+      const node = this.nodes[n]!
+      const { op: code } = node.block.records.at(-1)!
+      const calls = code === op.OP_CALL || code === op.OP_CALLI
+      if (code === op.OP_RET && !node.context) found.push(node)
+      else {
+        const shared = this.shared.has(node)
+        const next = calls && shared ? [this.returnNode(node)] : [node.taken, node.fall, node.returns, ...node.targets]
+        for (const to of next) if (to >= 0) seen.add(to)
+      }
+    }
+    this.functionReturns.set(entry, found)
+    return found
+  }
+
+  /** Node behind the call that ends `node`, or -1. */
+  private returnNode({ block, position, context }: RegionNode): number {
+    const last = block.records.at(-1)!
+    return this.nodeAt(position + (last.op === op.OP_CALL ? last.a | (last.b << 8) : last.imm), context)
   }
 
   private nodeAt(position: number, context: Context | undefined): number {
@@ -239,6 +362,19 @@ class Planner {
     } else if (last?.op === op.OP_CALL) {
       const called = this.callees.get(node)
       if (called) node.taken = this.nodeAt(position + last.imm, called)
+      else {
+        node.returns = this.nodeAt(position + (last.a | (last.b << 8)), context)
+        node.callee = this.calleeAt(position + last.imm)
+      }
+    } else if (last?.op === op.OP_CALLI) {
+      const called = this.callees.get(node)
+      if (called) node.taken = this.nodeAt(position + last.imm2, called)
+      node.returns = this.nodeAt(position + last.imm, context)
+    } else if (last?.op === op.OP_JMPI) {
+      for (const delta of this.notedTargets(last)) {
+        const target = this.nodeAt(position + delta, context)
+        if (target >= 0) node.targets.push(target)
+      }
     } else if (last?.op === op.OP_RET && context) node.taken = this.nodeAt(context.returnPosition, context.parent)
   }
 }

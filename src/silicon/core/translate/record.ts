@@ -1,6 +1,7 @@
 /** Reads IR records where they stand in linear memory. */
 
 import * as op from '../ir/ops.js'
+import { inLineForm } from './vex-record.js'
 
 export interface IrRecord {
   readonly address: number
@@ -15,6 +16,15 @@ export interface IrRecord {
   readonly index: number
   readonly imm: number
   readonly imm2: number
+  /** Of a VEX form in line: its operands beyond d and a. Where a legacy instruction computes the same, imm names that one (vex-record.ts). */
+  readonly vex: VexOperands | undefined
+}
+
+export interface VexOperands {
+  /** The register that VEX.vvvv names, or -1 where it names none. */
+  readonly first: number
+  /** Vectors of 256 bits. */
+  readonly wide: boolean
 }
 
 export interface Branch {
@@ -52,6 +62,7 @@ export function readRecord(words: Int32Array, address: number): IrRecord {
     index: x >>> 10,
     imm: words[at + 2]!,
     imm2: words[at + 3]!,
+    vex: undefined,
   }
 }
 
@@ -63,7 +74,7 @@ export function readBlock(words: Int32Array, address: number): IrBlock {
   const records: IrRecord[] = []
   let branch: Branch | undefined
   for (let at = address + op.BLOCK_FIRST_RECORD; at < end; at += 16) {
-    const record = readRecord(words, at)
+    const record = inLineForm(readRecord(words, at))
     records.push(record)
     if (isConditional(record.op)) {
       const extension = (at + 16) >> 2

@@ -9,7 +9,8 @@
 
 import type { FunctionBody } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES } from '../../fabric-layout.js'
-import { R_JUMP, R_NEXT } from '../ir/results.js'
+import { BLOCK_FIRST_RECORD } from '../ir/ops.js'
+import { R_JUMP, R_NEXT, R_RETURNED } from '../ir/results.js'
 import * as S from '../state/layout.js'
 import { BlockCode, type Ways } from './block-code.js'
 import { type FlagsKnown, Flags } from './flags.js'
@@ -31,6 +32,7 @@ import {
   LOCAL_DECLARATIONS,
 } from './guest.js'
 import { flagsLiveAtEnds } from './liveness.js'
+import { F_CALL } from './kernel-functions.js'
 import type { RegionNode, RegionPlan } from './plan.js'
 import type { IrRecord } from './record.js'
 import { registersOf } from './registers.js'
@@ -69,7 +71,7 @@ export class RegionCode implements Ways {
     const registers = registersOf(blocks)
     ;({ used: this.used, written: this.written } = registers)
     this.items = structure(
-      nodes.map((node) => [node.taken, node.fall].filter((next) => next >= 0)),
+      nodes.map((node) => [node.taken, node.fall, node.returns, ...node.targets].filter((next) => next >= 0)),
       entries,
     )
     this.places = placesOf(this.items)
@@ -102,8 +104,8 @@ export class RegionCode implements Ways {
     const longest = nodes.map((node) => node.block.instructions)
     const backwards = [...this.places.keys()].reverse()
     for (const n of backwards) {
-      const { taken, fall, block } = nodes[n]!
-      const ahead = [taken, fall].filter((next) => next >= 0 && this.isForward(n, next))
+      const { taken, fall, targets, block } = nodes[n]!
+      const ahead = [taken, fall, ...targets].filter((next) => next >= 0 && this.isForward(n, next))
       longest[n] = block.instructions + Math.max(0, ...ahead.map((next) => longest[next]!))
     }
     return longest
@@ -119,6 +121,17 @@ export class RegionCode implements Ways {
   }
 
   private prologue(): void {
+    const { g } = this
+    this.loadState()
+    g.get(L_S)
+    g.memory(w.I64_LOAD, S.PC)
+    g.i64(-FRAME_BYTES)
+    g.op(w.I64_AND)
+    g.set(L_PAGE)
+  }
+
+  /** What the state area says of registers, budget and flags comes into the locals. */
+  private loadState(): void {
     const { g } = this
     for (const slot of this.used) g.reload(slot)
     this.blocks.calls.vectors.reloadAll()
@@ -137,14 +150,14 @@ export class RegionCode implements Ways {
     g.get(L_S)
     g.i32(0)
     g.memory(w.I32_STORE, S.LAZY_KIND)
-    g.get(L_S)
-    g.memory(w.I64_LOAD, S.PC)
-    g.i64(-FRAME_BYTES)
-    g.op(w.I64_AND)
-    g.set(L_PAGE)
   }
 
   private epilogue(): void {
+    this.storeState()
+    this.g.get(L_R)
+  }
+
+  private storeState(): void {
     const { g } = this
     for (const slot of this.written) g.spill(slot)
     this.blocks.calls.vectors.spillAll()
@@ -162,7 +175,6 @@ export class RegionCode implements Ways {
       g.get(local)
       g.memory(w.I64_STORE, slot)
     }
-    g.get(L_R)
   }
 
   // ---- structure
@@ -299,6 +311,34 @@ export class RegionCode implements Ways {
 
   goBack(to: number, spent: boolean): void {
     this.enter(to, this.plan.nodes[to]!.position - this.node.position, spent)
+  }
+
+  positionOf(n: number): number {
+    return this.plan.nodes[n]!.position
+  }
+
+  call(delta: number): void {
+    const { g } = this
+    this.flags.settle()
+    this.storeState()
+    g.get(L_S)
+    g.pageAddress(this.node.position + delta)
+    const { callee } = this.node
+    g.i32(callee ? callee.address + BLOCK_FIRST_RECORD : 0)
+    g.i32(callee?.frame ?? 0)
+    g.call(F_CALL)
+    g.tee(L_R)
+    g.i32(R_RETURNED)
+    g.op(w.I32_NE)
+    g.ifUnlikely()
+    g.get(L_R)
+    g.op(w.RETURN)
+    g.end()
+    this.loadState()
+    this.flags.forget()
+    const to = this.node.returns
+    if (this.changesPage(this.current, to)) this.checkPage(this.plan.nodes[to]!, delta)
+    this.enter(to, delta, true)
   }
 
   private enter(to: number, delta: number, spent: boolean): void {

@@ -3,7 +3,7 @@
 import * as op from '../ir/ops.js'
 import { usesIntegerState } from './call-code.js'
 import type { IrBlock, IrRecord } from './record.js'
-import { comparesStrings, generalOperands, isVexForm } from './vector-operands.js'
+import { comparesStrings, generalOperands, isForeign } from './vector-operands.js'
 
 const GPRS = 16
 const RAX = 0
@@ -42,7 +42,7 @@ function note(record: IrRecord, used: Set<number>, written: Set<number>): void {
   const write = (slot: number): void => void (slot >> 3 < GPRS && written.add(slot >> 3))
   const id = record.imm & 0xffff
   if (code === op.OP_X87 && !usesIntegerState(id)) return
-  if (code === op.OP_HLP || code === op.OP_X87 || (code === op.OP_VEC && (comparesStrings(id) || isVexForm(id)))) {
+  if (code === op.OP_HLP || code === op.OP_X87 || (code === op.OP_VEC && (comparesStrings(id) || isForeign(record)))) {
     for (let n = 0; n < GPRS; n++) {
       used.add(n)
       written.add(n)
@@ -61,6 +61,10 @@ function note(record: IrRecord, used: Set<number>, written: Set<number>): void {
   if (writesD(code)) write(record.d)
   if (between(code, op.OP_XCHG8, op.OP_XCHG64)) write(record.a)
   if (between(code, op.OP_PUSH64, op.OP_RET)) write(RSP * 8)
+  if (code === op.OP_MULTIPLY_APART) {
+    read(RDX * 8)
+    write(record.b)
+  }
   if (code === op.OP_MULTIPLY || code === op.OP_DIVIDE || code === op.OP_SIGN || code === op.OP_FLAG) {
     write(RAX * 8)
     write(RDX * 8)

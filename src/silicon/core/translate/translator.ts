@@ -1,17 +1,16 @@
 /** Has hot code compiled: a region around each block that the kernel offers, and its place in the tables that the kernel enters regions by. */
 
 import { encodeModule } from '../../../lib/wasm-encoder.js'
-import { FRAME_BYTES, REGION_TABLE } from '../../fabric-layout.js'
+import { FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, REGION_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
 import { UntranslatableError } from './call-code.js'
 import { kernelFunctions, kernelFunctionTable, regionType } from './kernel-functions.js'
-import { planRegion, type RegionPlan } from './plan.js'
+import { isEntry, planRegion, regionLimits, type RegionPlan, wideLimits } from './plan.js'
 import { RegionCode } from './region-code.js'
 
 /** A block that cannot be translated is not offered again soon. */
 const NEVER = 0x7fffffff
-const REGION_IDS = 8
 const kernelTypes = kernelFunctions.map(({ type }) => type)
 
 export interface TranslatorPort {
@@ -41,6 +40,7 @@ export class Translator {
   private refused = 0
   /** Number of the next region; 0 is none. */
   private next = 1
+  private nextMember = MEMBERS_TABLE
   private readonly functions: WebAssembly.Table
   /** Places in the kernel's table that are ours, and how many of them are in use. */
   private readonly places: number[] = []
@@ -57,6 +57,7 @@ export class Translator {
   /** The code cache has been cleared: no region stands any more. */
   cleared(): void {
     this.next = 1
+    this.nextMember = MEMBERS_TABLE
     // Their code can be collected.
     for (const place of this.places) this.port.table.set(place, null)
     this.placesUsed = 0
@@ -66,17 +67,20 @@ export class Translator {
   /** Translates the region around the hot block at `address`, where core `s` stands. */
   translate(s: number, address: number): void {
     const { words, hotAfter } = this.port
-    const plan = planRegion({ words, hotAfter, find: this.port.find, frameAt: (pages) => this.frameAt(s, pages) }, address)
-    if (this.next >= op.REGIONS_MAX || plan.nodes.length === 0) {
-      this.postpone(address, NEVER)
+    const again = isEntry(words, address)
+    const port = { words, hotAfter, find: this.port.find, frameAt: (pages: number) => this.frameAt(s, pages) }
+    const plan = planRegion(port, address, again ? wideLimits : regionLimits)
+    const full = this.next >= op.REGIONS_MAX || this.nextMember + plan.nodes.length * op.MEMBER_BYTES > MEMBERS_END
+    if (full || plan.nodes.length === 0) {
+      if (!again) this.postpone(address, NEVER)
       return
     }
     try {
-      this.install(plan)
+      this.install(plan, again ? 0 : op.WIDEN_THRESHOLD)
     } catch (error) {
       if (!(error instanceof UntranslatableError)) throw error
       this.refused++
-      this.postpone(address, NEVER)
+      if (!again) this.postpone(address, NEVER)
     }
   }
 
@@ -99,7 +103,7 @@ export class Translator {
     return word(entry + 12)
   }
 
-  private install(plan: RegionPlan): void {
+  private install(plan: RegionPlan, entries: number): void {
     const { words, memory } = this.port
     const code = new RegionCode(plan)
     const bytes = encodeModule(kernelTypes, regionType, [code.build()])
@@ -109,7 +113,8 @@ export class Translator {
     const entry = (REGION_TABLE + region * op.REGION_ENTRY_BYTES) >> 2
     words[entry] = index
     words[entry + 1] = code.guard
-    for (const address of new Set(plan.nodes.map((node) => node.block.address))) this.join(address, region)
+    words[entry + 2] = entries
+    for (const address of new Set(plan.nodes.map((node) => node.block.address))) this.join(address, region, entries === 0)
     plan.entries.forEach((node, n) => {
       const record = (plan.nodes[node]!.block.address + op.BLOCK_FIRST_RECORD) >> 2
       words[record] = (words[record]! & ~0xffff) | op.OP_REGION
@@ -130,16 +135,14 @@ export class Translator {
     return place
   }
 
-  /** Notes in the block at `address` that dropping it ends `region`. The planner takes no block whose list is full. */
-  private join(address: number, region: number): void {
+  /** Notes in the block at `address` that dropping it ends `region`. */
+  private join(address: number, region: number, wide: boolean): void {
     const { words } = this.port
-    for (let n = 0; n < REGION_IDS; n++) {
-      const at = (address + op.BLOCK_REGIONS + n * 2) >> 2
-      const shift = (n & 1) * 16
-      if (((words[at]! >>> shift) & 0xffff) !== 0) continue
-      words[at] = words[at]! | (region << shift)
-      return
-    }
-    throw new Error('translator: a block is part of too many regions')
+    const member = this.nextMember
+    this.nextMember += op.MEMBER_BYTES
+    words[member >> 2] = region
+    words[(member >> 2) + 1] = words[(address + op.BLOCK_REGIONS) >> 2]!
+    words[(address + op.BLOCK_REGIONS) >> 2] = member
+    if (!wide) words[(address + op.BLOCK_REGION_COUNT) >> 2]!++
   }
 }

@@ -3,7 +3,7 @@
 import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
 import { type GuestCode, L_LA, L_P, L_S, L_V } from './guest.js'
-import { F_LOAD16, F_SLOW_LOAD, F_STORE16 } from './kernel-functions.js'
+import { F_LOAD16, F_LOAD32, F_SLOW_LOAD, F_STORE16, F_STORE32 } from './kernel-functions.js'
 import type { IrRecord } from './record.js'
 import { simd, simdMemory, zeroVector } from './vector-form-code.js'
 import * as w from './wasm-ops.js'
@@ -65,6 +65,74 @@ export class VectorAccess {
     g.end()
     simdMemory(g, 'v128.load', 0)
     g.set(into)
+  }
+
+  /** `low` and `high` = 32 bytes. */
+  load32(record: IrRecord, alignment: number, low: number, high: number): void {
+    const { g, access } = this
+    this.address()
+    this.pushHit32(S.TLB_READ, alignment)
+    g.ifLikely(w.TYPE_I32)
+    access.pushHost(S.TLB_READ)
+    g.else()
+    g.get(L_S)
+    g.get(L_LA)
+    g.i32(alignment)
+    g.call(F_LOAD32)
+    g.set(L_P)
+    this.leaveOnTrouble(record, true)
+    g.reloadContext()
+    g.get(L_P)
+    g.end()
+    g.tee(L_P)
+    simdMemory(g, 'v128.load', 0)
+    g.set(low)
+    g.get(L_P)
+    simdMemory(g, 'v128.load', 16)
+    g.set(high)
+  }
+
+  /** Stores locals `low` and `high`. */
+  store32(record: IrRecord, alignment: number, low: number, high: number): void {
+    const { g, access } = this
+    const halves = [
+      [low, 0],
+      [high, 16],
+    ] as const
+    this.address()
+    this.pushHit32(S.TLB_WRITE, alignment)
+    g.ifLikely()
+    access.pushHost(S.TLB_WRITE)
+    g.set(L_P)
+    for (const [local, offset] of halves) {
+      g.get(L_P)
+      g.get(local)
+      simdMemory(g, 'v128.store', offset)
+    }
+    g.else()
+    for (const [local, offset] of halves) {
+      g.get(L_S)
+      g.get(local)
+      simdMemory(g, 'v128.store', S.VT1 + offset)
+    }
+    g.get(L_S)
+    g.get(L_LA)
+    g.i32(alignment)
+    g.call(F_STORE32)
+    this.leaveOnTrouble(record, false)
+    access.noteStale()
+    g.reloadContext()
+    g.end()
+  }
+
+  private pushHit32(table: number, alignment: number): void {
+    const { g, access } = this
+    access.pushHit(table, 32)
+    if (alignment !== ALIGNED) return
+    g.get(L_LA)
+    g.op(w.I32_WRAP_I64)
+    g.i32(31)
+    g.op(w.I32_AND, w.I32_EQZ, w.I32_AND)
   }
 
   /** Stores the 16 bytes of local `from`. */
@@ -140,3 +208,6 @@ export function pushLane(g: GuestCode, bytes: number, lane: number, from: number
   g.op(w.I64_EXTEND_I32_U)
   return undefined
 }
+
+/** Alignment rule of a source of 16 bytes: VEX forms ask for none. */
+export const alignmentOf = (record: IrRecord): number => (record.vex ? ANY_ADDRESS : BY_MXCSR)

@@ -6,21 +6,23 @@ import type { AccessCode } from './access-code.js'
 import type { Flags } from './flags.js'
 import { type GuestCode, L_FA, L_FR, L_LA } from './guest.js'
 import type { IrRecord } from './record.js'
-import { ALIGNED, ANY_ADDRESS, BY_MXCSR, pushLane, type VectorAccess } from './vector-access.js'
+import { ALIGNED, alignmentOf, ANY_ADDRESS, pushLane, type VectorAccess } from './vector-access.js'
 import { pushForm, simd, zeroVector } from './vector-form-code.js'
 import { binaryForms, insertForm, narrowForms, shiftForms, type VectorForm } from './vector-forms.js'
 import { IN_MEMORY, usesXmm0, vectorId } from './vector-operands.js'
-import { L_OPERAND, L_X, type VectorRegisters } from './vector-registers.js'
+import { L_OPERAND, L_UPPER, L_UPPER_FIRST, L_X, type VectorRegisters } from './vector-registers.js'
+import { firstOf } from './vex-operands.js'
 import * as w from './wasm-ops.js'
 import * as S from '../state/layout.js'
 
 const insertBytes: Readonly<Record<number, number>> = { [V.V_PINSRB]: 1, [V.V_PINSRW]: 2 }
 const extractBytes: Readonly<Record<number, number>> = { [V.V_PEXTRB]: 1, [V.V_PEXTRW]: 2, [V.V_PEXTRW_REG]: 2, [V.V_EXTRACTPS]: 4 }
 const insertLanes: Readonly<Record<number, string>> = { 1: 'i8x16', 2: 'i16x8', 4: 'i32x4', 8: 'i64x2' }
-const masks: ReadonlyMap<number, string> = new Map([
-  [V.V_PMOVMSKB, 'i8x16.bitmask'],
-  [V.V_MOVMSKPS, 'i32x4.bitmask'],
-  [V.V_MOVMSKPD, 'i64x2.bitmask'],
+/** Code and bits of a mask of signs. */
+const masks: ReadonlyMap<number, readonly [string, number]> = new Map([
+  [V.V_PMOVMSKB, ['i8x16.bitmask', 16]],
+  [V.V_MOVMSKPS, ['i32x4.bitmask', 4]],
+  [V.V_MOVMSKPD, ['i64x2.bitmask', 2]],
 ])
 /** Stores to memory or another register: [bytes, lane]. */
 const stores: ReadonlyMap<number, readonly [number, number]> = new Map([
@@ -45,8 +47,9 @@ const generalMoves = new Set([
   V.V_EXTRACTPS,
 ])
 
-export function isInlineVector(record: IrRecord): boolean {
-  const id = vectorId(record)
+export const isInlineVector = (record: IrRecord): boolean => isInlineVectorId(vectorId(record))
+
+export function isInlineVectorId(id: number): boolean {
   return (
     binaryForms.has(id) ||
     shiftForms.has(id) ||
@@ -58,6 +61,12 @@ export function isInlineVector(record: IrRecord): boolean {
     id === V.V_INSERTPS ||
     id === V.V_PTEST
   )
+}
+
+/** What of an immediate the upper half sees: some instructions have bits of their own for it. */
+function upperImmediate(id: number, immediate: number): number {
+  if (id === V.V_BLENDPS) return immediate >> 4
+  return id === V.V_BLENDPD || id === V.V_SHUFPD ? immediate >> 2 : immediate
 }
 
 /** Bytes of a general operand of 32 bits, or 64 with REX.W. */
@@ -77,7 +86,7 @@ export class VectorCode {
     const id = vectorId(record)
     const form = binaryForms.get(id)
     if (form !== undefined) return this.binary(record, form)
-    if (shiftForms.has(id)) return this.assign(record.a, shiftForms.get(id)!, record, record.a, record.a)
+    if (shiftForms.has(id)) return this.shift(record, shiftForms.get(id)!)
     if (narrowForms.has(id)) return this.narrow(record)
     if (wholeMoves.has(id)) return this.moveWhole(record)
     if (stores.has(id)) return this.storeScalar(record)
@@ -103,20 +112,56 @@ export class VectorCode {
   /** Local of a 16-byte source. */
   private source16(record: IrRecord): number {
     if (record.a !== IN_MEMORY) return this.registers.of(record.a)
-    this.memory.load16(record, BY_MXCSR, L_OPERAND)
+    this.memory.load16(record, alignmentOf(record), L_OPERAND)
     return L_OPERAND
   }
 
+  /** The same, and of a record of 256 bits L_UPPER is the upper half of the source. */
+  private source(record: IrRecord): number {
+    if (!record.vex?.wide) return this.source16(record)
+    if (record.a === IN_MEMORY) {
+      this.memory.load32(record, ANY_ADDRESS, L_OPERAND, L_UPPER)
+      return L_OPERAND
+    }
+    this.registers.pushUpper(record.a)
+    this.g.set(L_UPPER)
+    return this.registers.of(record.a)
+  }
+
   private binary(record: IrRecord, form: VectorForm): void {
-    const b = this.source16(record)
-    this.assignFrom(record.d, form, record, record.d, b)
+    const { registers } = this
+    const id = vectorId(record)
+    // The count of a shift has 128 bits, for both halves.
+    const counted = id >= V.V_PSLLW && id <= V.V_PSRAD
+    const b = counted ? this.source16(record) : this.source(record)
+    if (record.vex?.wide) {
+      registers.pushUpper(firstOf(record))
+      this.g.set(L_UPPER_FIRST)
+      const upper = { a: L_UPPER_FIRST, b: counted ? b : L_UPPER, x: L_X, xmm0: b }
+      registers.setUpper(record.d, () => pushForm(this.g, form, upperImmediate(id, record.imm2 & 0xff), upper))
+    }
+    this.assignFrom(record.d, form, record, firstOf(record), b)
+  }
+
+  /** Shifts by an immediate: of VEX forms VEX.vvvv is the destination. */
+  private shift(record: IrRecord, form: VectorForm): void {
+    const { g, registers } = this
+    const to = record.vex ? record.vex.first : record.a
+    if (record.vex?.wide) {
+      registers.pushUpper(record.a)
+      g.set(L_UPPER)
+      const upper = { a: L_UPPER, b: L_UPPER, x: L_X, xmm0: L_UPPER }
+      registers.setUpper(to, () => pushForm(g, form, record.imm2 & 0xff, upper))
+    }
+    this.assign(to, form, record, record.a, record.a)
   }
 
   private narrow(record: IrRecord): void {
     const { form, bytes, memory } = narrowForms.get(vectorId(record))!
-    if (record.a !== IN_MEMORY) return this.assign(record.d, form, record, record.d, record.a)
+    const first = firstOf(record)
+    if (record.a !== IN_MEMORY) return this.assign(record.d, form, record, first, record.a)
     this.memory.loadNarrow(record, bytes, L_OPERAND)
-    return this.assignFrom(record.d, memory ?? form, record, record.d, L_OPERAND)
+    return this.assignFrom(record.d, memory ?? form, record, first, L_OPERAND)
   }
 
   private moveWhole(record: IrRecord): void {
@@ -124,11 +169,29 @@ export class VectorCode {
     const id = vectorId(record)
     const store = id === V.V_MOVU_STORE || id === V.V_MOVA_STORE
     const alignment = id === V.V_MOVA_LOAD || id === V.V_MOVA_STORE ? ALIGNED : ANY_ADDRESS
+    if (record.vex?.wide) return this.moveWide(record, store, alignment)
     if (record.a !== IN_MEMORY) {
       g.get(registers.of(store ? record.d : record.a))
       g.set(registers.of(store ? record.a : record.d))
     } else if (store) this.memory.store16(record, alignment, registers.of(record.d))
     else this.memory.load16(record, alignment, registers.of(record.d))
+  }
+
+  private moveWide(record: IrRecord, store: boolean, alignment: number): void {
+    const { g, registers, memory } = this
+    if (record.a !== IN_MEMORY) {
+      const [to, from] = store ? [record.a, record.d] : [record.d, record.a]
+      registers.setUpper(to, () => registers.pushUpper(from))
+      g.get(registers.of(from))
+      return g.set(registers.of(to))
+    }
+    if (!store) {
+      memory.load32(record, alignment, registers.of(record.d), L_UPPER)
+      return registers.setUpper(record.d, () => g.get(L_UPPER))
+    }
+    registers.pushUpper(record.d)
+    g.set(L_UPPER)
+    return memory.store32(record, alignment, registers.of(record.d), L_UPPER)
   }
 
   /** The low or high part of register d to memory or to register a. */
@@ -138,13 +201,21 @@ export class VectorCode {
     if (record.a === IN_MEMORY) return this.memory.storeLane(record, bytes, lane, this.registers.of(record.d))
     // The register forms are those of the loads, with the operands exchanged.
     const twin = id === V.V_MOVQ_STORE ? V.V_MOVQ_LOAD : id === V.V_MOVSS_STORE ? V.V_MOVSS_LOAD : V.V_MOVSD_LOAD
-    return this.assign(record.a, narrowForms.get(twin)!.form, record, record.a, record.d)
+    const first = record.vex && record.vex.first >= 0 ? record.vex.first : record.a
+    return this.assign(record.a, narrowForms.get(twin)!.form, record, first, record.d)
   }
 
   private mask(record: IrRecord): void {
     const { g } = this
+    const [name, bits] = masks.get(vectorId(record))!
     g.get(this.registers.of(record.a))
-    simd(g, masks.get(vectorId(record))!)
+    simd(g, name)
+    if (record.vex?.wide) {
+      this.registers.pushUpper(record.a)
+      simd(g, name)
+      g.i32(bits)
+      g.op(w.I32_SHL, w.I32_OR)
+    }
     g.op(w.I64_EXTEND_I32_U)
     g.write(record.d, 3)
   }
@@ -152,12 +223,23 @@ export class VectorCode {
   /** ZF = no common bit, CF = no bit of the source outside of the destination; the other flags are cleared. */
   private test(record: IrRecord): void {
     const { g } = this
-    const b = this.source16(record)
+    const b = this.source(record)
     const a = this.registers.of(record.d)
+    const wide = record.vex?.wide === true
+    if (wide) {
+      this.registers.pushUpper(record.d)
+      g.set(L_UPPER_FIRST)
+    }
     const common = (code: string): void => {
       g.get(b)
       g.get(a)
       simd(g, code)
+      if (wide) {
+        g.get(L_UPPER)
+        g.get(L_UPPER_FIRST)
+        simd(g, code)
+        simd(g, 'v128.or')
+      }
       simd(g, 'v128.any_true')
     }
     common('v128.and')
@@ -176,7 +258,7 @@ export class VectorCode {
     const inMemory = record.a === IN_MEMORY
     if (inMemory) this.memory.loadNarrow(record, 4, L_OPERAND)
     const b = inMemory ? L_OPERAND : this.registers.of(record.a)
-    this.assignFrom(record.d, insertForm(record.imm2 & 0xff, inMemory), record, record.d, b)
+    this.assignFrom(record.d, insertForm(record.imm2 & 0xff, inMemory), record, firstOf(record), b)
   }
 
   // ---- between general and vector registers
@@ -223,7 +305,7 @@ export class VectorCode {
     const d = this.registers.of(record.d)
     const lane = record.imm2 & (16 / bytes - 1)
     if (record.a === IN_MEMORY) this.memory.loadNarrow(record, bytes, L_OPERAND)
-    g.get(d)
+    g.get(this.registers.of(firstOf(record)))
     if (record.a === IN_MEMORY) pushLane(g, 8, 0, L_OPERAND)
     else g.read64(record.a)
     if (bytes !== 8) g.op(w.I32_WRAP_I64)

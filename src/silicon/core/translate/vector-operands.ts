@@ -34,7 +34,7 @@ const masked = new Set([V.V_MASKMOVQ, V.V_MASKMOVDQU])
 
 export const worksOnMemory = (record: IrRecord): boolean => record.a === IN_MEMORY || masked.has(vectorId(record))
 
-/** VEX forms; they name a third register in imm2. */
+/** VEX forms as the kernel knows them; they name a third register in imm2. */
 export const isVexForm = (id: number): boolean => id >= V.V_VEX
 
 const setsFlags = new Set([V.V_PTEST, V.V_UCOMISS, V.V_UCOMISD, V.V_COMISS, V.V_COMISD])
@@ -47,6 +47,12 @@ export function isQuiet(id: number): boolean {
 }
 
 const shapes = readShapes()
+const firsts: ReadonlySet<number> = new Set(
+  opcodeRows.flatMap(({ semantics, operands }) => (semantics.kind === 'vector' && operands.includes('H') ? [semantics.id] : [])),
+)
+
+/** Whether some row of VEX form `id` has an operand in VEX.vvvv. */
+export const namesFirst = (id: number): boolean => firsts.has(id)
 
 function readShapes(): ReadonlyMap<number, VectorShape> {
   const found = new Map<number, VectorShape>()
@@ -90,7 +96,18 @@ export function generalOperands(record: IrRecord): NamedRegisters {
 }
 
 export function xmmOperands(record: IrRecord): NamedRegisters {
+  const id = vectorId(record)
   const operands = named(record, 'xmm')
+  if (record.vex) {
+    const { first } = record.vex
+    // Shifts by an immediate write what VEX.vvvv names.
+    if (id >= V.V_PSLLW_IMM && id < V.V_SHIFT_END) return { reads: [record.a, first], writes: [first] }
+    const writes = setsFlags.has(id) ? [] : operands.writes
+    return { reads: first < 0 ? operands.reads : [...operands.reads, first], writes }
+  }
   if (!usesXmm0(vectorId(record))) return operands
   return { reads: [...operands.reads, 0], writes: comparesStrings(vectorId(record)) ? [...operands.writes, 0] : operands.writes }
 }
+
+/** A VEX form that the kernel executes. */
+export const isForeign = (record: IrRecord): boolean => record.vex === undefined && isVexForm(vectorId(record))

@@ -5,13 +5,14 @@
 
 import { F32, F64, I32, V128 } from '../../../lib/wasm-encoder.js'
 import * as op from '../ir/ops.js'
+import * as V from '../ir/vector-ids.js'
 import * as S from '../state/layout.js'
 import { isInlineFloat } from './float-forms.js'
 import { type GuestCode, L_S, LOCAL_DECLARATIONS } from './guest.js'
 import { F_FLOAT_MODE } from './kernel-functions.js'
 import type { IrBlock, IrRecord } from './record.js'
-import { simdMemory } from './vector-form-code.js'
-import { isVexForm, vectorId, xmmOperands } from './vector-operands.js'
+import { simdMemory, zeroVector } from './vector-form-code.js'
+import { vectorId, xmmOperands } from './vector-operands.js'
 
 const PARAMETERS = 2
 const FIRST = LOCAL_DECLARATIONS.reduce((sum, [count]) => sum + count, PARAMETERS)
@@ -19,7 +20,11 @@ const FIRST = LOCAL_DECLARATIONS.reduce((sum, [count]) => sum + count, PARAMETER
 /** Vectors: an operand from memory, then scratch. */
 export const L_OPERAND = FIRST
 export const L_X = FIRST + 1
-const SCRATCH = 2
+/** Upper halves: of an operand from memory or a register, and of the first source. */
+export const L_UPPER = FIRST + 2
+export const L_UPPER_FIRST = FIRST + 3
+const SCRATCH = 4
+const HALF_BYTES = 16
 
 const offsetOf = (register: number): number => S.XMM + register * S.XMM_STRIDE
 
@@ -35,11 +40,9 @@ export class VectorRegisters {
     blocks: readonly IrBlock[],
     isInline: (record: IrRecord) => boolean,
   ) {
-    const records = blocks.flatMap((block) =>
-      block.records.filter((record) => record.op === op.OP_VEC && !isVexForm(vectorId(record)) && isInline(record)),
-    )
+    const records = blocks.flatMap((block) => block.records.filter((record) => record.op === op.OP_VEC && isInline(record)))
     this.any = records.length > 0
-    this.floats = records.some((record) => isInlineFloat(vectorId(record)))
+    this.floats = records.some((record) => isInlineFloat(vectorId(record)) || vectorId(record) >= V.V_FMA)
     for (const record of records) {
       const { reads, writes } = xmmOperands(record)
       for (const register of reads) if (!this.locals.has(register)) this.locals.set(register, FIRST + SCRATCH + this.locals.size)
@@ -115,6 +118,36 @@ export class VectorRegisters {
   /** After the kernel has written these. */
   reload(registers: Iterable<number>): void {
     for (const register of new Set(registers)) if (this.locals.has(register)) this.reloadOne(register)
+  }
+
+  // ---- upper halves, which stand in the state area
+
+  /** Registers whose upper half is known to be zero. */
+  private readonly cleared = new Set<number>()
+
+  /** At the start of a block, or when something else has written them. */
+  forgetUppers(): void {
+    this.cleared.clear()
+  }
+
+  /** What a result of 128 bits does to the rest of its register. */
+  clearUpper(register: number): void {
+    if (this.cleared.has(register)) return
+    this.setUpper(register, () => zeroVector(this.g))
+    this.cleared.add(register)
+  }
+
+  /** Stores what `push` pushes. */
+  setUpper(register: number, push: () => void): void {
+    this.g.get(L_S)
+    push()
+    simdMemory(this.g, 'v128.store', offsetOf(register) + HALF_BYTES)
+    this.cleared.delete(register)
+  }
+
+  pushUpper(register: number): void {
+    this.g.get(L_S)
+    simdMemory(this.g, 'v128.load', offsetOf(register) + HALF_BYTES)
   }
 
   spillAll(): void {

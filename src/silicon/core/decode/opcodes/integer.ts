@@ -240,21 +240,21 @@ const bmi1 = { feature: 'BMI1', undefinedFlags: 'AP' } as const
 const bmi2 = { feature: 'BMI2' } as const
 
 const vexRows: readonly OpcodeRow[] = [
-  row('VEX.L0 NP 0F38 F2 /r', 'ANDN', 'Gy,By,Ey', helper(id.H_ANDN), bmi1),
-  row('VEX.L0 NP 0F38 F3 /1', 'BLSR', 'By,Ey', helper(id.H_BLSR), bmi1),
-  row('VEX.L0 NP 0F38 F3 /2', 'BLSMSK', 'By,Ey', helper(id.H_BLSMSK), bmi1),
-  row('VEX.L0 NP 0F38 F3 /3', 'BLSI', 'By,Ey', helper(id.H_BLSI), bmi1),
-  row('VEX.L0 NP 0F38 F5 /r', 'BZHI', 'Gy,Ey,By', helper(id.H_BZHI), { ...bmi2, undefinedFlags: 'AP' }),
-  row('VEX.L0 F3 0F38 F5 /r', 'PEXT', 'Gy,By,Ey', helper(id.H_PEXT), bmi2),
-  row('VEX.L0 F2 0F38 F5 /r', 'PDEP', 'Gy,By,Ey', helper(id.H_PDEP), bmi2),
-  row('VEX.L0 F2 0F38 F6 /r', 'MULX', 'Gy,By,Ey', helper(id.H_MULX), bmi2),
-  row('VEX.L0 NP 0F38 F7 /r', 'BEXTR', 'Gy,Ey,By', helper(id.H_BEXTR), { ...bmi1, undefinedFlags: 'APS' }),
-  row('VEX.L0 66 0F38 F7 /r', 'SHLX', 'Gy,Ey,By', helper(id.H_SHLX), bmi2),
-  row('VEX.L0 F3 0F38 F7 /r', 'SARX', 'Gy,Ey,By', helper(id.H_SARX), bmi2),
-  row('VEX.L0 F2 0F38 F7 /r', 'SHRX', 'Gy,Ey,By', helper(id.H_SHRX), bmi2),
-  row('VEX.L0 F2 0F3A F0 /r', 'RORX', 'Gy,Ey,Ib', helper(id.H_RORX), bmi2),
-  row('66 0F38 F6 /r', 'ADCX', 'Gy,Ey', helper(id.H_ADCX), { feature: 'ADX' }),
-  row('F3 0F38 F6 /r', 'ADOX', 'Gy,Ey', helper(id.H_ADOX), { feature: 'ADX' }),
+  row('VEX.L0 NP 0F38 F2 /r', 'ANDN', 'Gy,By,Ey', rule('ANDN'), bmi1),
+  row('VEX.L0 NP 0F38 F3 /1', 'BLSR', 'By,Ey', rule('BLSR'), bmi1),
+  row('VEX.L0 NP 0F38 F3 /2', 'BLSMSK', 'By,Ey', rule('BLSMSK'), bmi1),
+  row('VEX.L0 NP 0F38 F3 /3', 'BLSI', 'By,Ey', rule('BLSI'), bmi1),
+  row('VEX.L0 NP 0F38 F5 /r', 'BZHI', 'Gy,Ey,By', rule('BZHI'), { ...bmi2, undefinedFlags: 'AP' }),
+  row('VEX.L0 F3 0F38 F5 /r', 'PEXT', 'Gy,By,Ey', rule('PEXT'), bmi2),
+  row('VEX.L0 F2 0F38 F5 /r', 'PDEP', 'Gy,By,Ey', rule('PDEP'), bmi2),
+  row('VEX.L0 F2 0F38 F6 /r', 'MULX', 'Gy,By,Ey', rule('MULX'), bmi2),
+  row('VEX.L0 NP 0F38 F7 /r', 'BEXTR', 'Gy,Ey,By', rule('BEXTR'), { ...bmi1, undefinedFlags: 'APS' }),
+  row('VEX.L0 66 0F38 F7 /r', 'SHLX', 'Gy,Ey,By', rule('SHLX'), bmi2),
+  row('VEX.L0 F3 0F38 F7 /r', 'SARX', 'Gy,Ey,By', rule('SARX'), bmi2),
+  row('VEX.L0 F2 0F38 F7 /r', 'SHRX', 'Gy,Ey,By', rule('SHRX'), bmi2),
+  row('VEX.L0 F2 0F3A F0 /r', 'RORX', 'Gy,Ey,Ib', rule('RORX'), bmi2),
+  row('66 0F38 F6 /r', 'ADCX', 'Gy,Ey', rule('ADCX'), { feature: 'ADX' }),
+  row('F3 0F38 F6 /r', 'ADOX', 'Gy,Ey', rule('ADOX'), { feature: 'ADX' }),
 ]
 
 const decimal = { ...not64, undefinedFlags: 'O' } as const

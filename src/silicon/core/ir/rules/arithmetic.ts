@@ -2,6 +2,7 @@
 
 import * as S from '../../state/layout.js'
 import { type Lowering, operandBytes, sizeNumber } from '../lowering.js'
+import * as kinds from '../bmi-kinds.js'
 import * as op from '../ops.js'
 
 type Rule = (l: Lowering) => void
@@ -125,6 +126,37 @@ const multiplyThree: Rule = (l) => {
   l.e.emit(op.OP_IMUL16 + sizeNumber(l.i.operandSize) - 1, l.register(l.i.reg, 8), slot, S.T2)
 }
 
+/** Operands of the VEX forms: d by ModRM.reg or VEX.vvvv, a by ModRM.rm, b by VEX.vvvv. */
+function bmi(kind: number): Rule {
+  return (l) => {
+    const { operands } = l.i.row
+    const named = operands.find((operand) => operand.class === 'E')
+    if (!named) throw new Error('BMI operation without a source')
+    const other = l.i.vvvv * 8
+    const d = operands[0]!.class === 'B' ? other : l.register(l.i.reg, 8)
+    const b = operands.some((operand, n) => n > 0 && operand.class === 'B') ? other : S.ZERO
+    const size = sizeNumber(operandBytes(l.i, named))
+    l.e.emit(op.OP_BMI, d, l.source(named, S.T1), b, size | (kind << 2), operands.at(-1)!.class === 'I' ? l.i.immediate : 0)
+  }
+}
+
+const multiplyApart: Rule = (l) => {
+  const [, , source] = l.i.row.operands
+  if (!source) throw new Error('MULX without a source')
+  const size = sizeNumber(operandBytes(l.i, source))
+  l.e.emit(op.OP_MULTIPLY_APART, l.register(l.i.reg, 8), l.source(source, S.T1), l.i.vvvv * 8, size)
+}
+
+/** ADCX and ADOX. */
+function addCarry(overflow: number): Rule {
+  return (l) => {
+    const [, source] = l.i.row.operands
+    if (!source) throw new Error('ADCX or ADOX without a source')
+    const size = sizeNumber(operandBytes(l.i, source))
+    l.e.emit(op.OP_ADD_CARRY, l.register(l.i.reg, 8), l.source(source, S.T1), 0, size | (overflow << 2))
+  }
+}
+
 export const arithmeticRules: Readonly<Record<string, Rule>> = {
   ...Object.fromEntries(families.map((name, n) => [name, binary(n)])),
   INC: unary(op.OP_INC8),
@@ -146,4 +178,19 @@ export const arithmeticRules: Readonly<Record<string, Rule>> = {
   IDIV: single(op.OP_DIVIDE, 1),
   IMUL2: multiplyTwo,
   IMUL3: multiplyThree,
+  MULX: multiplyApart,
+  ADCX: addCarry(0),
+  ADOX: addCarry(1),
+  ANDN: bmi(kinds.BMI_ANDN),
+  BEXTR: bmi(kinds.BMI_BEXTR),
+  BZHI: bmi(kinds.BMI_BZHI),
+  BLSR: bmi(kinds.BMI_BLSR),
+  BLSMSK: bmi(kinds.BMI_BLSMSK),
+  BLSI: bmi(kinds.BMI_BLSI),
+  PDEP: bmi(kinds.BMI_PDEP),
+  PEXT: bmi(kinds.BMI_PEXT),
+  SHLX: bmi(kinds.BMI_SHLX),
+  SHRX: bmi(kinds.BMI_SHRX),
+  SARX: bmi(kinds.BMI_SARX),
+  RORX: bmi(kinds.BMI_RORX),
 }
