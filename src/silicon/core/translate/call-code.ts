@@ -4,10 +4,12 @@ import { opcodeRows } from '../decode/opcodes.js'
 import { BMI_PDEP } from '../ir/bmi-kinds.js'
 import * as op from '../ir/ops.js'
 import * as x87 from '../ir/x87-ids.js'
-import * as V from '../ir/vector-ids.js'
 import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
 import { AvxCode } from './avx-code.js'
+import { ExchangeCode } from './exchange-code.js'
+import { exchanges, usesNoRegister } from './helper-operands.js'
+import { hasVexCode, isFusedDouble } from './vex-record.js'
 import type { Flags } from './flags.js'
 import { FloatCode } from './float-code.js'
 import { isInlineFloat } from './float-forms.js'
@@ -18,7 +20,6 @@ import type { IrBlock, IrRecord } from './record.js'
 import { VectorAccess } from './vector-access.js'
 import { isInlineVector, VectorCode } from './vector-code.js'
 import {
-  comparesStrings,
   generalOperands,
   IN_MEMORY,
   isForeign,
@@ -69,6 +70,7 @@ export class CallCode {
   private readonly vectorCode: VectorCode
   private readonly floatCode: FloatCode
   private readonly avxCode: AvxCode
+  private readonly exchangeCode: ExchangeCode
 
   constructor(
     private readonly g: GuestCode,
@@ -81,6 +83,7 @@ export class CallCode {
     const registers = this.vectors
     this.vectorCode = new VectorCode(g, flags, access, memory, registers)
     this.avxCode = new AvxCode(g, memory, registers)
+    this.exchangeCode = new ExchangeCode(g, flags, access)
     const slowly = (record: IrRecord): void => this.slowFloat(record)
     const vectors = new FloatVectorCode(g, memory, registers, slowly)
     const leaveAfter = (record: IrRecord): void => context.leave(after(record))
@@ -90,7 +93,8 @@ export class CallCode {
   emit(record: IrRecord): void {
     switch (record.op) {
       case op.OP_HLP:
-        return this.general(record)
+        if (exchanges(record.imm & 0xffff)) return this.exchangeCode.emit(record)
+        return usesNoRegister(record.imm & 0xffff) ? this.control(record) : this.general(record)
       case op.OP_X87:
         return usesIntegerState(record.imm & 0xffff) ? this.general(record) : this.x87(record)
       case op.OP_VEC:
@@ -193,14 +197,27 @@ export class CallCode {
     g.end()
   }
 
+  /** A helper that uses no general register: they go out only where the region is left. */
+  private control(record: IrRecord): void {
+    const { g, context } = this
+    this.flags.materialize()
+    this.storeProgress()
+    this.callAndReturn(record, () => {
+      for (const slot of context.written) g.spill(slot)
+    })
+    this.afterCall()
+    this.flags.inState()
+  }
+
   /** Calls; on anything but R_NEXT returns it at once: state, PC and budget are the kernel's. */
-  private callAndReturn(record: IrRecord): void {
+  private callAndReturn(record: IrRecord, spill = (): void => undefined): void {
     const { g } = this
     g.get(L_S)
     g.i32(record.address)
     g.call(F_RECORD)
     g.tee(L_R)
     g.ifUnlikely()
+    spill()
     this.vectors.spillAll()
     g.get(L_R)
     g.op(w.RETURN)
@@ -301,17 +318,20 @@ export class CallCode {
     if (record.vex) return this.vex(record)
     if (isInlineFloat(id)) return this.floatCode.emit(record)
     if (isInlineVector(record)) this.vectorCode.emit(record)
-    else if (comparesStrings(id)) this.general(record)
     else this.vectorCall(record)
     return this.floatCode.forgetRegisters(xmmOperands(record).writes)
   }
 
-  /** A VEX form in line: a result of 128 bits clears the rest of its register. */
+  /** A VEX form: a result of 128 bits clears the rest of its register. */
   private vex(record: IrRecord): void {
     const id = vectorId(record)
     const { writes } = xmmOperands(record)
-    if (isInlineFloat(id) || id >= V.V_FMA) this.floatCode.emit(record)
-    else {
+    if (isInlineFloat(id) || isFusedDouble(id)) this.floatCode.emit(record)
+    else if (!hasVexCode(record)) {
+      this.vectorCall(record)
+      this.floatCode.forgetRegisters(writes)
+      return this.vectors.forgetUppers()
+    } else {
       if (isVexForm(id)) this.avxCode.emit(record)
       else this.vectorCode.emit(record)
       this.floatCode.forgetRegisters(writes)

@@ -16,7 +16,7 @@ export interface IrRecord {
   readonly index: number
   readonly imm: number
   readonly imm2: number
-  /** Of a VEX form in line: its operands beyond d and a. Where a legacy instruction computes the same, imm names that one (vex-record.ts). */
+  /** Of a VEX form: its operands beyond d and a. Where a legacy instruction computes the same, imm names that one (vex-record.ts). */
   readonly vex: VexOperands | undefined
 }
 

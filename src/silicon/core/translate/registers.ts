@@ -2,8 +2,9 @@
 
 import * as op from '../ir/ops.js'
 import { usesIntegerState } from './call-code.js'
+import { exchangeOperands, exchanges, namesItsRegisters } from './helper-operands.js'
 import type { IrBlock, IrRecord } from './record.js'
-import { comparesStrings, generalOperands, isForeign } from './vector-operands.js'
+import { generalOperands, isForeign } from './vector-operands.js'
 
 const GPRS = 16
 const RAX = 0
@@ -42,7 +43,14 @@ function note(record: IrRecord, used: Set<number>, written: Set<number>): void {
   const write = (slot: number): void => void (slot >> 3 < GPRS && written.add(slot >> 3))
   const id = record.imm & 0xffff
   if (code === op.OP_X87 && !usesIntegerState(id)) return
-  if (code === op.OP_HLP || code === op.OP_X87 || (code === op.OP_VEC && (comparesStrings(id) || isForeign(record)))) {
+  if (code === op.OP_HLP && namesItsRegisters(id)) {
+    if (!exchanges(id)) return
+    const { registers } = exchangeOperands(record)
+    registers.forEach(read)
+    registers.forEach(write)
+    return
+  }
+  if (code === op.OP_HLP || code === op.OP_X87 || (code === op.OP_VEC && isForeign(record))) {
     for (let n = 0; n < GPRS; n++) {
       used.add(n)
       written.add(n)

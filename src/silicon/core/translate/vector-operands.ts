@@ -2,6 +2,7 @@
 
 import { opcodeRows } from '../decode/opcodes.js'
 import * as V from '../ir/vector-ids.js'
+import * as S from '../state/layout.js'
 import type { IrRecord } from './record.js'
 
 /** Field a of a record whose source or destination is in memory. */
@@ -37,7 +38,7 @@ export const worksOnMemory = (record: IrRecord): boolean => record.a === IN_MEMO
 /** VEX forms as the kernel knows them; they name a third register in imm2. */
 export const isVexForm = (id: number): boolean => id >= V.V_VEX
 
-const setsFlags = new Set([V.V_PTEST, V.V_UCOMISS, V.V_UCOMISD, V.V_COMISS, V.V_COMISD])
+const setsFlags = new Set([V.V_PTEST, V.V_UCOMISS, V.V_UCOMISD, V.V_COMISS, V.V_COMISD, V.V_VTESTPS, V.V_VTESTPD])
 
 export const writesFlags = (id: number): boolean => setsFlags.has(id) || comparesStrings(id)
 
@@ -89,7 +90,15 @@ function named(record: IrRecord, kind: Kind): NamedRegisters {
   return { reads: [...d, ...a], writes: shape.writesA ? a : d }
 }
 
+/** Lengths stand in RAX and RDX, an index goes to RCX. */
+function comparedGeneral(id: number): NamedRegisters {
+  const lengths = id === V.V_PCMPESTRM || id === V.V_PCMPESTRI ? [S.RAX, S.RDX] : []
+  const index = id === V.V_PCMPESTRI || id === V.V_PCMPISTRI ? [S.RCX] : []
+  return { reads: [...lengths, ...index], writes: index }
+}
+
 export function generalOperands(record: IrRecord): NamedRegisters {
+  if (comparesStrings(vectorId(record))) return comparedGeneral(vectorId(record))
   const { reads, writes } = named(record, 'general')
   const whole = (slot: number): number => slot & ~7
   return { reads: reads.map(whole), writes: writes.map(whole) }
@@ -100,6 +109,8 @@ export function xmmOperands(record: IrRecord): NamedRegisters {
   const operands = named(record, 'xmm')
   if (record.vex) {
     const { first } = record.vex
+    // The mask of a blend stands in the immediate.
+    if (id >= V.V_VPBLENDVB && id <= V.V_VBLENDVPD) return { reads: [...operands.reads, first, record.imm2 >> 4], writes: operands.writes }
     // Shifts by an immediate write what VEX.vvvv names.
     if (id >= V.V_PSLLW_IMM && id < V.V_SHIFT_END) return { reads: [record.a, first], writes: [first] }
     const writes = setsFlags.has(id) ? [] : operands.writes
@@ -109,5 +120,5 @@ export function xmmOperands(record: IrRecord): NamedRegisters {
   return { reads: [...operands.reads, 0], writes: comparesStrings(vectorId(record)) ? [...operands.writes, 0] : operands.writes }
 }
 
-/** A VEX form that the kernel executes. */
+/** A VEX form that the kernel executes and of which nothing more is known. */
 export const isForeign = (record: IrRecord): boolean => record.vex === undefined && isVexForm(vectorId(record))

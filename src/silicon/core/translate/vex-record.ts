@@ -1,6 +1,6 @@
 /**
- * VEX forms that are computed in line, as records of the legacy instructions that compute the same, with the operand that those overwrite beside it. Upper
- * halves of the registers stay in the state area: only the lower ones have locals.
+ * VEX forms as the translator reads them: those that are computed in line as records of the legacy instructions that compute the same, with the operand that
+ * those overwrite beside it. Upper halves of the registers stay in the state area: only the lower ones have locals.
  */
 
 import * as op from '../ir/ops.js'
@@ -9,7 +9,7 @@ import { isInlineFloat } from './float-forms.js'
 import type { IrRecord } from './record.js'
 import { isInlineVectorId } from './vector-code.js'
 import { binaryForms, shiftForms } from './vector-forms.js'
-import { IN_MEMORY, isVexForm, namesFirst, usesXmm0, vectorId } from './vector-operands.js'
+import { comparesStrings, IN_MEMORY, isVexForm, namesFirst, usesXmm0, vectorId } from './vector-operands.js'
 
 const WIDE = 0x1000
 const HALF = 0xffff
@@ -33,7 +33,7 @@ const own = new Set([
 ])
 
 /** VFMADDxxxSD and its kin. */
-const isFusedDouble = (id: number): boolean => id >= V.V_FMA && (id & 3) === 3
+export const isFusedDouble = (id: number): boolean => id >= V.V_FMA && (id & 3) === 3
 
 const scalarMoves = new Set([V.V_MOVSS_LOAD, V.V_MOVSD_LOAD, V.V_MOVSS_STORE, V.V_MOVSD_STORE])
 /** VEX.L is ignored: scalars. */
@@ -49,16 +49,22 @@ function hasCode(id: number, wide: boolean): boolean {
   return isInlineVectorId(id) && (!wide || hasWide(id) || isScalar(id))
 }
 
+/** Elements are addressed one by one, or operands stand where no field says: only a call that passes everything will do. */
+const isLarge = (id: number): boolean =>
+  id === V.V_VZEROALL || id === V.V_VEX + V.V_MASKMOVDQU || (id >= V.V_VTEST_END && id < V.V_GATHER_END) || comparesStrings(id - V.V_VEX)
+
+/** Whether a record with VEX operands has code; otherwise it is a call that passes what it names. */
+export const hasVexCode = (record: IrRecord): boolean => !isVexForm(vectorId(record)) || own.has(vectorId(record))
+
 export function inLineForm(record: IrRecord): IrRecord {
   if (record.op !== op.OP_VEC) return record
   const id = vectorId(record)
-  if (!isVexForm(id)) return record
+  if (!isVexForm(id) || isLarge(id)) return record
   const wide = (record.imm2 & WIDE) !== 0
   const memoryMove = record.a === IN_MEMORY && scalarMoves.has(id - V.V_VEX)
   const first = namesFirst(id) && !memoryMove ? (record.imm2 >> 8) & 15 : -1
   const imm2 = record.imm2 & 0xff
-  if (own.has(id) || isFusedDouble(id)) return { ...record, imm2, vex: { first, wide: wide && id < V.V_FMA } }
   const twin = id - V.V_VEX
-  if (id >= V.V_AVX || !hasCode(twin, wide)) return record
+  if (id >= V.V_AVX || !hasCode(twin, wide)) return { ...record, imm2, vex: { first, wide: wide && !isFusedDouble(id) } }
   return { ...record, imm: (record.imm & ~HALF) | twin, imm2, vex: { first, wide: wide && !isScalar(twin) } }
 }
