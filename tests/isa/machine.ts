@@ -100,8 +100,9 @@ export class Machine {
   readonly s: number
   private readonly view: DataView
 
-  /** `translate`: hot code is compiled, as in a whole chip; otherwise all is interpreted. `hotAfter`: executions that make it hot. */
-  constructor(translate = false, hotAfter?: number) {
+  /** `translate`: hot code is compiled, as in a whole chip; otherwise all is interpreted. `hotAfter`: executions that make it hot; `widenAfter`: entries of a
+   * region after which it becomes part of a larger one. */
+  constructor(translate = false, hotAfter?: number, widenAfter?: number) {
     const folder = kernelFolder()
     const linear = createLinearMemory(DRAM_BYTES, 16 * MIB)
     const entropy = { fill: (into: Uint8Array): void => void into.fill(0x5a) }
@@ -115,6 +116,7 @@ export class Machine {
       opcodeTable(),
       translate,
       hotAfter,
+      widenAfter,
     )
     this.kernel.exports.code_cache_reset(1)
     this.core = new Core(this.kernel, { index: 0, tscPerInstruction: 2, onWbinvd: () => undefined })

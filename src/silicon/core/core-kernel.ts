@@ -6,6 +6,7 @@ import { CODE_ARENA_BASE, CODE_CACHE_WORDS, FRAME_BYTES } from '../fabric-layout
 import type { OpcodeTable } from './decode/table.js'
 import { BlockLowering, type LoweredBlock } from './ir/lower.js'
 import * as op from './ir/ops.js'
+import { WIDEN_THRESHOLD } from './ir/region-tables.js'
 import * as S from './state/layout.js'
 import { Translator, type TranslatorCounters } from './translate/translator.js'
 
@@ -88,6 +89,7 @@ export class CoreKernel {
     table: OpcodeTable,
     translate = false,
     hotAfter = op.PROFILE_THRESHOLD,
+    widenAfter = WIDEN_THRESHOLD,
   ) {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
       env: { memory },
@@ -108,6 +110,7 @@ export class CoreKernel {
         table: this.exports.table,
         kernel: instance.exports,
         hotAfter,
+        widenAfter,
         find: (frame, offset, key, mode) => this.exports.code_find(frame, offset, key, mode),
       })
     }

@@ -1,6 +1,7 @@
 // The less regular IR records: stack, control transfer, checks, 16-byte moves. The inline ones stand in the interpreter's loop.
 
-import { LINK_16, NOTES_BYTES, NOTES_MAX } from '../ir/ops'
+import { LINK_16 } from '../ir/ops'
+import { NOTES_BYTES, NOTES_MAX } from '../ir/region-tables'
 import { NOTES_TABLE } from '../../fabric-layout'
 import { R_FAULT, R_JUMP } from '../ir/results'
 import { BUDGET, CR4, PC, RSP, XMM, XMM_STRIDE } from '../state/layout'

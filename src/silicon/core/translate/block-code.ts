@@ -8,11 +8,13 @@ import { ArithmeticCode, binaryForm } from './arithmetic-code.js'
 import { BitCode } from './bit-code.js'
 import { type CallContext, CallCode, mayDropCode } from './call-code.js'
 import type { Flags } from './flags.js'
-import { type GuestCode, L_LA, L_P, L_PC, L_STALE, L_V } from './guest.js'
+import { type GuestCode, L_LA, L_PC, L_STALE, L_V } from './guest.js'
 import { flagsAreLive } from './liveness.js'
 import { MoveCode } from './move-code.js'
 import type { RegionNode } from './plan.js'
+import { CHAIN_MAX, HASH_BITS, hashOf } from './jump-hash.js'
 import type { IrBlock, IrRecord } from './record.js'
+import { StackCode } from './stack-code.js'
 import * as w from './wasm-ops.js'
 
 /** How code of a node leaves it. */
@@ -43,40 +45,13 @@ const fusedSizes = [0, 2, 3]
 
 const flaglessCodes = [w.I64_ADD, w.I64_OR, w.I64_AND, w.I64_SUB, w.I64_XOR]
 
-/** Targets of an indirect jump that are compared one by one. */
-const CHAIN_MAX = 3
-const HASH_BITS = 5
-const factors = [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f, 0x165667b1, 0xd3a2646d, 0xfd7046c5, 0xb55a4f09].map((factor) => factor | 0)
-
-/** The factor whose products' upper bits tell `positions` apart best, and which of them share a value. */
-function hashOf(positions: readonly number[]): { readonly factor: number; readonly buckets: readonly (readonly number[])[] } {
-  const all = factors.map((factor) => {
-    const buckets = Array.from({ length: 1 << HASH_BITS }, (): number[] => [])
-    positions.forEach((position, n) => buckets[Math.imul(position, factor) >>> (32 - HASH_BITS)]!.push(n))
-    return { factor, buckets, longest: Math.max(...buckets.map(({ length }) => length)) }
-  })
-  return all.reduce((best, one) => (one.longest < best.longest ? one : best))
-}
-
-/** How many pushes or pops follow each other from record `first` on, none of which reads or writes RSP otherwise. */
-function stackGroup(records: readonly IrRecord[], first: number): number {
-  const pops = records[first]!.op === op.OP_POP64
-  let n = first
-  for (; n < records.length; n++) {
-    const record = records[n]!
-    if (pops ? record.op !== op.OP_POP64 || record.d === S.RSP : !isPush(record)) break
-  }
-  return n - first
-}
-
-const isPush = ({ op: code, a }: IrRecord): boolean => code === op.OP_PUSHI64 || (code === op.OP_PUSH64 && a !== S.RSP && a < S.T0)
-
 export class BlockCode {
   readonly calls: CallCode
   private readonly access: AccessCode
   private readonly arithmetic: ArithmeticCode
   private readonly bits: BitCode
   private readonly moves: MoveCode
+  private readonly stack: StackCode
   private node!: RegionNode
   private block!: IrBlock
   private liveAtEnd = true
@@ -101,6 +76,7 @@ export class BlockCode {
     this.bits = new BitCode(g, flags)
     this.moves = new MoveCode(g, this.access)
     this.calls = new CallCode(g, flags, this.access, { ...context, leave: (record) => ways.leaveAt(record) })
+    this.stack = new StackCode(g, this.access, this.calls, () => ways.out(R_JUMP))
   }
 
   /** `liveAtEnd`: where the block goes on, flags may be seen that it leaves. */
@@ -118,9 +94,9 @@ export class BlockCode {
     g.blockOffset = node.position
     const { records } = node.block
     for (let n = 0; n < records.length; n++) {
-      const group = stackGroup(records, n)
+      const group = this.stack.groupAt(records, n)
       if (group > 1) {
-        this.emitStackGroup(n, group)
+        this.returnIsLoaded = this.stack.emit(records, n, group)
         n += group - 1
         continue
       }
@@ -247,64 +223,10 @@ export class BlockCode {
     g.op(w.I64_ADD)
     g.set(L_LA)
     access.store(record, 3, push, () => {
-      this.moveStack(-8)
+      this.stack.move(-8)
       stale()
     })
-    this.moveStack(-8)
-  }
-
-  /**
-   * Pushes or pops in a row, with a RET behind pops: one look at the TLB for all of them, as they lie in one page nearly always. Elsewhere the kernel does them one
-   * by one.
-   */
-  private emitStackGroup(first: number, count: number): void {
-    const { g, access, ways } = this
-    const { records } = this.block
-    const group = records.slice(first, first + count)
-    const pops = group[0]!.op === op.OP_POP64
-    const behind = records[first + count]!
-    this.returnIsLoaded = pops && behind.op === op.OP_RET
-    const bytes = 8 * (count + (this.returnIsLoaded ? 1 : 0))
-    g.read64(S.RSP)
-    if (!pops) {
-      g.i64(-bytes)
-      g.op(w.I64_ADD)
-    }
-    g.set(L_LA)
-    const table = pops ? S.TLB_READ : S.TLB_WRITE
-    access.pushHit(table, bytes)
-    g.ifLikely()
-    access.pushHost(table)
-    g.set(L_P)
-    group.forEach((record, n) => {
-      g.get(L_P)
-      if (pops) {
-        g.memory(w.I64_LOAD, 8 * n)
-        g.write(record.d, 3)
-        return
-      }
-      if (record.op === op.OP_PUSH64) g.read64(record.a)
-      else g.i64(record.imm)
-      g.memory(w.I64_STORE, 8 * (count - 1 - n))
-    })
-    if (this.returnIsLoaded) {
-      g.get(L_P)
-      g.memory(w.I64_LOAD, 8 * count)
-      g.set(L_PC)
-    }
-    this.moveStack(pops ? 8 * count : -8 * count)
-    g.else()
-    this.calls.stackRecords(group, () => ways.out(R_JUMP))
-    if (this.returnIsLoaded) this.loadReturn(behind)
-    g.end()
-  }
-
-  private moveStack(by: number): void {
-    const { g } = this
-    g.read64(S.RSP)
-    g.i64(by)
-    g.op(w.I64_ADD)
-    g.write(S.RSP, 3)
+    this.stack.move(-8)
   }
 
   // ---- conditions
@@ -340,7 +262,7 @@ export class BlockCode {
         g.set(L_LA)
         access.load(record, 3, w.I64_LOAD, 0)
         g.set(L_V)
-        this.moveStack(8)
+        this.stack.move(8)
         g.get(L_V)
         return g.write(record.d, 3)
       case op.OP_CALL: {
@@ -441,20 +363,12 @@ export class BlockCode {
     g.end()
   }
 
-  private loadReturn(record: IrRecord): void {
-    const { g, access } = this
-    g.read64(S.RSP)
-    g.set(L_LA)
-    access.load(record, 3, w.I64_LOAD, 0)
-    g.set(L_PC)
-  }
-
   /** RET: to the call that was taken in, where that is where it goes. */
   private emitReturn(record: IrRecord): void {
     const { g, ways, node } = this
-    if (!this.returnIsLoaded) this.loadReturn(record)
+    if (!this.returnIsLoaded) this.stack.loadReturn(record)
     const retire = (): void => {
-      this.moveStack(8 + (record.imm & 0xffff))
+      this.stack.move(8 + (record.imm & 0xffff))
       ways.charge(record.c)
     }
     if (node.taken >= 0) {

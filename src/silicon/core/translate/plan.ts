@@ -5,6 +5,7 @@
 
 import { FRAME_BYTES, NOTES_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
+import { NOTES_BYTES, NOTES_MAX } from '../ir/region-tables.js'
 import { type IrBlock, type IrRecord, readBlock } from './record.js'
 
 export interface PlanLimits {
@@ -192,7 +193,7 @@ class Planner {
   /** Where an indirect jump went while it was interpreted, from the start of its block. */
   private notedTargets({ address }: IrRecord): number[] {
     const { words } = this.port
-    const notes = (NOTES_TABLE + ((address >> 4) & (op.NOTES_MAX - 1)) * op.NOTES_BYTES) >> 2
+    const notes = (NOTES_TABLE + ((address >> 4) & (NOTES_MAX - 1)) * NOTES_BYTES) >> 2
     if (words[notes]! >>> 0 !== address) return []
     return [...words.subarray(notes + 1, notes + 1 + this.limits.jumpTargets)].filter((delta) => delta !== 0)
   }

@@ -3,6 +3,7 @@
 import { encodeModule } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, REGION_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
+import { REGION_ENTRY_BYTES, REGIONS_MAX, MEMBER_BYTES } from '../ir/region-tables.js'
 import * as S from '../state/layout.js'
 import { UntranslatableError } from './call-code.js'
 import { kernelFunctions, kernelFunctionTable, regionType } from './kernel-functions.js'
@@ -22,6 +23,8 @@ export interface TranslatorPort {
   readonly kernel: Readonly<Record<string, unknown>>
   /** Executions after which a block is offered. */
   readonly hotAfter: number
+  /** Entries after which a region is offered again. */
+  readonly widenAfter: number
   /** The block at (frame, offset) under key and mode, or 0. */
   find(frame: number, offset: number, key: number, mode: number): number
 }
@@ -31,6 +34,8 @@ export interface TranslatorCounters {
   readonly blocks: number
   readonly bytes: number
   readonly refused: number
+  /** Regions, of those above, that took the place of one which was entered very often. */
+  readonly wide: number
 }
 
 export class Translator {
@@ -38,6 +43,7 @@ export class Translator {
   private blocks = 0
   private bytes = 0
   private refused = 0
+  private wide = 0
   /** Number of the next region; 0 is none. */
   private next = 1
   private nextMember = MEMBERS_TABLE
@@ -51,7 +57,8 @@ export class Translator {
   }
 
   get counters(): TranslatorCounters {
-    return { regions: this.regions, blocks: this.blocks, bytes: this.bytes, refused: this.refused }
+    const { regions, blocks, bytes, refused, wide } = this
+    return { regions, blocks, bytes, refused, wide }
   }
 
   /** The code cache has been cleared: no region stands any more. */
@@ -61,7 +68,7 @@ export class Translator {
     // Their code can be collected.
     for (const place of this.places) this.port.table.set(place, null)
     this.placesUsed = 0
-    this.port.words.fill(0, REGION_TABLE >> 2, (REGION_TABLE >> 2) + (op.REGIONS_MAX * op.REGION_ENTRY_BYTES) / 4)
+    this.port.words.fill(0, REGION_TABLE >> 2, (REGION_TABLE >> 2) + (REGIONS_MAX * REGION_ENTRY_BYTES) / 4)
   }
 
   /** Translates the region around the hot block at `address`, where core `s` stands. */
@@ -70,13 +77,13 @@ export class Translator {
     const again = isEntry(words, address)
     const port = { words, hotAfter, find: this.port.find, frameAt: (pages: number) => this.frameAt(s, pages) }
     const plan = planRegion(port, address, again ? wideLimits : regionLimits)
-    const full = this.next >= op.REGIONS_MAX || this.nextMember + plan.nodes.length * op.MEMBER_BYTES > MEMBERS_END
+    const full = this.next >= REGIONS_MAX || this.nextMember + plan.nodes.length * MEMBER_BYTES > MEMBERS_END
     if (full || plan.nodes.length === 0) {
       if (!again) this.postpone(address, NEVER)
       return
     }
     try {
-      this.install(plan, again ? 0 : op.WIDEN_THRESHOLD)
+      this.install(plan, again ? 0 : this.port.widenAfter)
     } catch (error) {
       if (!(error instanceof UntranslatableError)) throw error
       this.refused++
@@ -110,7 +117,7 @@ export class Translator {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, functions: this.functions } })
     const index = this.place(instance.exports['f0'])
     const region = this.next++
-    const entry = (REGION_TABLE + region * op.REGION_ENTRY_BYTES) >> 2
+    const entry = (REGION_TABLE + region * REGION_ENTRY_BYTES) >> 2
     words[entry] = index
     words[entry + 1] = code.guard
     words[entry + 2] = entries
@@ -122,6 +129,7 @@ export class Translator {
       words[record + 3] = n
     })
     this.regions++
+    if (entries === 0) this.wide++
     this.blocks += plan.nodes.length
     this.bytes += bytes.length
   }
@@ -139,7 +147,7 @@ export class Translator {
   private join(address: number, region: number, wide: boolean): void {
     const { words } = this.port
     const member = this.nextMember
-    this.nextMember += op.MEMBER_BYTES
+    this.nextMember += MEMBER_BYTES
     words[member >> 2] = region
     words[(member >> 2) + 1] = words[(address + op.BLOCK_REGIONS) >> 2]!
     words[(address + op.BLOCK_REGIONS) >> 2] = member

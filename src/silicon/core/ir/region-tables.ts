@@ -1,0 +1,16 @@
+// Tables in linear memory about translated regions. Plain constants, both compilers.
+
+/** Entries of a region before it is offered again, to be made part of a larger one. */
+export const WIDEN_THRESHOLD = 2_000_000
+
+// ---- table of regions at REGION_TABLE: 16 bytes each: function table index u32 (0 = not to be entered), instructions that one pass may take u32, entries after
+// which it is offered to the translator again u32
+export const REGION_ENTRY_BYTES = 16
+export const REGIONS_MAX = 16384
+
+// ---- members of chains at MEMBERS_TABLE: number of the region u32, address of the next member u32 or 0
+export const MEMBER_BYTES = 8
+
+// ---- notes at NOTES_TABLE, by address of the record of an indirect jump: that address u32, then targets from the start of its block i32 (0: none)
+export const NOTES_BYTES = 64
+export const NOTES_MAX = 8192

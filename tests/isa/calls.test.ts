@@ -1,0 +1,291 @@
+/**
+ * Calls, returns and indirect jumps of hot code: programs of small functions that call each other over two pages, translated as interpreted, in slices of any
+ * size, with the stack near the end of a page; and returns that do not go where the call was. CBIT_ISA_PROGRAMS: how many (default 150); CBIT_ISA_SEED.
+ */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { EXIT_BUDGET } from '../../src/silicon/core/state/layout.js'
+import { describeCase, differences } from './compare.js'
+import { Machine } from './machine.js'
+import { Random } from './random.js'
+import { UNMAPPED, WINDOW, WINDOW_BYTES, type Case, type Outcome } from './state.js'
+
+const PROGRAMS = Number(process.env['CBIT_ISA_PROGRAMS'] ?? 150)
+const SEED = Number(process.env['CBIT_ISA_SEED'] ?? 1)
+const BP = 3
+const PF = 14
+const RAX = 0
+const RCX = 1
+const RBX = 3
+const RSP = 4
+const FUEL = 15
+/** Where the window changes page. */
+const PAGE_END = WINDOW + 512
+const MAIN = 0x100
+const FUNCTIONS = [0x400, 0x500, 0x600, 0x700, 0xd00, 0xfc0, 0x1100, 0x1400]
+const FUNCTION_BYTES = 0x100
+const INSTRUCTIONS_MAX = 3_000_000
+
+const image = Uint8Array.from({ length: 512 }, (_, n) => ({ 0: 0x7f, 1: 3, 24: 0x80, 25: 0x1f })[n] ?? 0)
+const word = (value: number): number[] => [value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >> 24) & 255]
+const push = (r: number): number[] => (r < 8 ? [0x50 + r] : [0x41, 0x48 + r])
+const pop = (r: number): number[] => (r < 8 ? [0x58 + r] : [0x41, 0x50 + r])
+const addTo = (d: number, a: number): number[] => [0x48 | (a >= 8 ? 4 : 0) | (d >= 8 ? 1 : 0), 0x01, 0xc0 | ((a & 7) << 3) | (d & 7)]
+const leaRax = (from: number, to: number): number[] => [0x48, 0x8d, 0x05, ...word(to - (from + 7))]
+
+interface Program {
+  readonly main: Case
+  readonly functions: ReadonlyMap<number, Uint8Array>
+}
+
+function caseOf(code: readonly number[], registers: Readonly<Record<number, number>>): Case {
+  const gpr = new BigUint64Array(16)
+  for (const [r, value] of Object.entries(registers)) gpr[Number(r)] = BigInt(value)
+  const window = Uint8Array.from({ length: WINDOW_BYTES }, (_, n) => n & 255)
+  return { name: '', mode: 'long', code: Uint8Array.from(code), offset: MAIN, gpr, rflags: 0x202, fs: 0n, gs: 0n, fx: image, window }
+}
+
+/** Functions that save registers, compute, loop, switch, call those behind them (by register too) and themselves as long as R15 lasts. */
+class Writer {
+  private readonly random: Random
+  private code: number[] = []
+  private at = 0
+
+  constructor(seed: number) {
+    this.random = new Random(seed)
+  }
+
+  program(): Program {
+    const functions = new Map<number, Uint8Array>()
+    FUNCTIONS.forEach((offset, n) => functions.set(offset, this.body(offset, n)))
+    this.code = []
+    this.at = MAIN
+    const body = this.code.length
+    for (let n = 0; n < 3; n++) this.call(this.random.pick(FUNCTIONS))
+    // dec ebp / jnz body
+    this.put(0xff, 0xcd, 0x0f, 0x85, ...word(0))
+    this.code.splice(-4, 4, ...word(body - this.code.length))
+    const registers: Record<number, number> = { [FUEL]: 20 + this.random.below(200), 5: 10 + this.random.below(40) }
+    for (const r of [0, 2, 3, 6, 7, 12]) registers[r] = this.random.u32()
+    registers[RSP] = PAGE_END + 8 * this.random.below(40)
+    return { main: caseOf(this.code, registers), functions }
+  }
+
+  private put(...bytes: readonly number[]): void {
+    this.code.push(...bytes)
+  }
+
+  private get here(): number {
+    return this.at + this.code.length
+  }
+
+  private call(target: number): void {
+    if (this.random.oneIn(3)) this.put(...leaRax(this.here, target), 0xff, 0xd0)
+    else this.put(0xe8, ...word(target - (this.here + 5)))
+  }
+
+  private arithmetic(): void {
+    const { random } = this
+    const registers = [0, 2, 3, 6, 7, 12, 13]
+    for (let n = random.below(4); n >= 0; n--) {
+      this.put(...addTo(random.pick(registers), random.pick(registers)))
+      // adc eax, imm / rol edx, imm: flags of one instruction reach the next
+      if (random.oneIn(3)) this.put(0x15, ...word(random.u32()))
+      if (random.oneIn(4)) this.put(0xc1, 0xc2, random.below(32))
+    }
+  }
+
+  private loop(): void {
+    // push rcx / mov ecx, n / L: add rbx, rcx / dec ecx / jnz L / pop rcx
+    this.put(0x51, 0xb9, ...word(1 + this.random.below(6)), 0x48, 0x01, 0xcb, 0xff, 0xc9, 0x75, 0xf9, 0x59)
+  }
+
+  /** One of four ways by the low bits of RBX: jmp through RAX. */
+  private choice(): void {
+    const ways = this.here + 7 + 3 + 2 + 3 + 3 + 2
+    // lea rax, [ways] / and ebx, 3 / mov ecx, ebx / shl ecx, 3 / add rax, rcx / jmp rax
+    this.put(...leaRax(this.here, ways), 0x83, 0xe3, 0x03, 0x89, 0xd9, 0xc1, 0xe1, 0x03, 0x48, 0x01, 0xc8, 0xff, 0xe0)
+    // Each way has eight bytes: add edx, imm8 / jmp end / nops
+    for (let n = 0; n < 4; n++) this.put(0x83, 0xc2, 1 + n * 17, 0xeb, (3 - n) * 8 + 3, 0x90, 0x90, 0x90)
+  }
+
+  private body(offset: number, n: number): Uint8Array {
+    const { random } = this
+    this.code = []
+    this.at = offset
+    const saved = [3, 5, 12, 13].slice(0, random.below(5))
+    for (const r of saved) this.put(...push(r))
+    if (random.oneIn(4)) this.put(0x6a, random.below(128), 0x68, ...word(random.u32()))
+    else this.put(...push(RCX), ...push(RAX))
+    this.arithmetic()
+    if (random.oneIn(2)) this.loop()
+    if (random.oneIn(3)) this.choice()
+    const callees = FUNCTIONS.slice(n + 1)
+    for (let calls = random.below(3); calls > 0 && callees.length > 0; calls--) {
+      this.call(random.pick(callees))
+      this.arithmetic()
+    }
+    if (random.oneIn(2)) {
+      // dec r15d / jle over / call self
+      this.put(0x41, 0xff, 0xcf, 0x7e, 0x05, 0xe8)
+      this.put(...word(offset - (this.here + 4)))
+    }
+    this.put(...pop(RAX), ...pop(RCX))
+    for (const r of saved.reverse()) this.put(...pop(r))
+    this.put(0xc3)
+    assert(this.code.length <= FUNCTION_BYTES, `a function of ${this.code.length} bytes`)
+    return Uint8Array.from(this.code)
+  }
+}
+
+function load(machine: Machine, { main, functions }: Program): void {
+  for (const [offset, code] of functions) machine.writeCode(offset, code)
+  machine.load(main)
+}
+
+function run(machine: Machine, program: Program, slice: () => number): { outcome: Outcome; retired: number } {
+  const before = machine.core.instructionsRetired
+  load(machine, program)
+  let left = INSTRUCTIONS_MAX
+  while (left > 0) {
+    const most = Math.min(left, slice())
+    left -= most
+    if (machine.core.run(most) !== EXIT_BUDGET) break
+  }
+  const outcome = machine.outcome()
+  machine.clearCode()
+  return { outcome, retired: machine.core.instructionsRetired - before }
+}
+
+describe('programs of functions', () => {
+  const programs = Array.from({ length: PROGRAMS }, (_, n) => new Writer(SEED * 1_000_003 + n).program())
+  const interpreted = new Machine()
+  const expected = programs.map((program) => run(interpreted, program, () => INSTRUCTIONS_MAX))
+
+  it('end', () => {
+    const ended = expected.filter(({ outcome }) => outcome.vector === BP)
+    assert(ended.length > PROGRAMS * 0.5, `${ended.length} of ${PROGRAMS}`)
+  })
+
+  for (const [name, hotAfter, slices, widenAfter = undefined] of [
+    ['at once', 3, () => INSTRUCTIONS_MAX],
+    ['when hot', 40, () => INSTRUCTIONS_MAX],
+    ['and made part of larger regions', 10, () => INSTRUCTIONS_MAX, 5],
+    ['and made part of larger regions in slices', 5, (random: Random) => 1 + random.below(3000), 10],
+    ['in slices', 5, (random: Random) => 1 + random.below(3000)],
+  ] as const) {
+    it(`do the same translated ${name}`, () => {
+      const machine = new Machine(true, hotAfter, widenAfter)
+      const random = new Random(SEED)
+      programs.forEach((program, n) => {
+        const { outcome, retired } = run(machine, program, () => slices(random))
+        const lines = differences(outcome, expected[n]!.outcome, { flags: 0 })
+        assert.equal(lines.length, 0, [`program ${n}`, describeCase(program.main), ...lines].join('\n'))
+        assert.equal(retired, expected[n]!.retired, `program ${n}: instructions retired`)
+      })
+      const { regions, wide } = machine.kernel.counters.translated!
+      assert(regions > PROGRAMS, 'some code became hot')
+      assert(widenAfter === undefined || wide > PROGRAMS, `${wide} larger regions`)
+    })
+  }
+})
+
+describe('a return elsewhere', () => {
+  const call = (from: number, to: number): number[] => [0xe8, ...word(to - (from + 5))]
+  /** L: call f / inc ebx / inc ebx / dec ecx / jnz L */
+  const loop = [...call(MAIN, 0x400), 0xff, 0xc3, 0xff, 0xc3, 0xff, 0xc9, 0x75, 0xf3]
+
+  function rounds(f: readonly number[], registers: Readonly<Record<number, number>> = {}): Outcome {
+    const machine = new Machine(true, 5)
+    const program = {
+      main: caseOf(loop, { [RCX]: 5000, [RSP]: PAGE_END + 64, ...registers }),
+      functions: new Map([[0x400, Uint8Array.from(f)]]),
+    }
+    const { outcome } = run(machine, program, () => INSTRUCTIONS_MAX)
+    assert(machine.kernel.counters.translated!.regions > 0)
+    return outcome
+  }
+
+  it('goes there', () => {
+    // add qword [rsp], 2 / ret: past one inc
+    const outcome = rounds([0x48, 0x83, 0x04, 0x24, 2, 0xc3])
+    assert.equal(outcome.vector, BP)
+    assert.equal(outcome.gpr[RBX], 5000n)
+  })
+
+  it('goes there now and then', () => {
+    // test ecx, 7 / jnz + / add qword [rsp], 2 / +: ret
+    const outcome = rounds([0xf7, 0xc1, ...word(7), 0x75, 5, 0x48, 0x83, 0x04, 0x24, 2, 0xc3])
+    assert.equal(outcome.gpr[RBX], BigInt(10_000 - 5000 / 8))
+  })
+
+  it('faults where nothing is', () => {
+    // cmp ecx, 10 / jne + / mov qword [rsp], UNMAPPED / +: ret
+    const outcome = rounds([0x83, 0xf9, 10, 0x75, 8, 0x48, 0xc7, 0x04, 0x24, ...word(UNMAPPED), 0xc3])
+    assert.equal(outcome.vector, PF)
+    assert.equal(outcome.rip, BigInt(UNMAPPED))
+    assert.equal(outcome.gpr[RCX], 10n)
+  })
+
+  it('goes on in code that the callee has changed', () => {
+    // cmp ecx, 10 / jne + / mov byte [caller's second inc], to dec ebx / +: ret
+    const second = MAIN + 5 + 3
+    const f = 0x400
+    const store = [0xc6, 0x05, ...word(second - (f + 5 + 7)), 0xcb]
+    const outcome = rounds([0x83, 0xf9, 10, 0x75, store.length, ...store, 0xc3])
+    assert.equal(outcome.gpr[RBX], BigInt(4990 * 2))
+  })
+
+  it('comes back from a depth beyond that of any host stack', () => {
+    // f: dec eax / jz + / call f / +: ret
+    const f = [0xff, 0xc8, 0x74, 5, 0xe8, ...word(-9), 0xc3]
+    const machine = new Machine(true, 5)
+    // mov eax, 40 / call f / dec ecx / jnz
+    const main = [0xb8, ...word(40), ...call(MAIN + 5, 0x400), 0xff, 0xc9, 0x75, 0xf2]
+    const program = { main: caseOf(main, { [RCX]: 3000, [RSP]: PAGE_END + 200 }), functions: new Map([[0x400, Uint8Array.from(f)]]) }
+    const { outcome, retired } = run(machine, program, () => INSTRUCTIONS_MAX)
+    assert.equal(outcome.vector, BP)
+    assert.equal(outcome.gpr[RSP], BigInt(PAGE_END + 200))
+    const expected = run(new Machine(), program, () => INSTRUCTIONS_MAX)
+    assert.equal(retired, expected.retired)
+  })
+})
+
+describe('pushes and pops in a row', () => {
+  const pushes = [...push(0), ...push(3), ...push(12), 0x6a, 0x85, ...push(6)]
+  const pops = [...pop(6), ...pop(2), ...pop(13), ...pop(3), ...pop(0)]
+  const rounds = (registers: Readonly<Record<number, number>>): Case => {
+    const body = [...pushes, ...pops, 0xff, 0xc9, 0x75]
+    return caseOf([...body, -(body.length + 1) & 255], { 0: 11, 3: 22, 12: 33, 6: 44, ...registers })
+  }
+
+  it('are the same anywhere in a page and across its end', () => {
+    const [interpreted, translated] = [new Machine(), new Machine(true, 5)]
+    for (let offset = -8; offset <= 56; offset += 4) {
+      const c = rounds({ [RCX]: 200, [RSP]: PAGE_END + offset })
+      const program = { main: c, functions: new Map<number, Uint8Array>() }
+      const [ours, theirs] = [translated, interpreted].map((machine) => run(machine, program, () => INSTRUCTIONS_MAX))
+      assert.deepEqual(differences(ours!.outcome, theirs!.outcome, { flags: 0 }), [], `RSP at ${offset}`)
+      assert.equal(ours!.retired, theirs!.retired)
+    }
+    assert(translated.kernel.counters.translated!.regions > 0)
+  })
+
+  it('fault where the page below is missing, the earlier ones done', () => {
+    // After 100 rounds RSP moves: L: the rounds / mov rsp, r8 / mov ecx, 1 / push ...
+    const c = rounds({ [RCX]: 100, [RSP]: PAGE_END + 128 })
+    const tail = [0x4c, 0x89, 0xc4, 0xb9, ...word(1), 0xeb]
+    const code = [...c.code, ...tail]
+    const back = [...code, -(code.length + 1) & 255]
+    const gpr = c.gpr.slice()
+    gpr[8] = BigInt(UNMAPPED + 0x1000 + 16)
+    const main = { ...c, code: Uint8Array.from(back), gpr }
+    const outcomes = [new Machine(true, 5), new Machine()].map((machine) =>
+      run(machine, { main, functions: new Map() }, () => INSTRUCTIONS_MAX),
+    )
+    assert.equal(outcomes[0]!.outcome.vector, PF)
+    assert.deepEqual(differences(outcomes[0]!.outcome, outcomes[1]!.outcome, { flags: 0 }), [])
+    assert.equal(outcomes[0]!.retired, outcomes[1]!.retired)
+  })
+})
