@@ -34,7 +34,7 @@ describe('the oracle', { skip: noOracle() }, () => {
     const oracle = OracleProcess.build('vector-oracle.c')
     assert(typeof oracle !== 'string')
     // JMP to itself
-    assert.throws(() => oracle.run(records([0xeb, 0xfe]), 2, name, [], 500), /did not end in 0\.502 s at record 1 of 2: case 1/)
+    assert.throws(() => oracle.run(records([0xeb, 0xfe]), 2, name, [], 3000), /did not end in 3\.002 s at record 1 of 2: case 1/)
     oracle.close()
   })
 })
