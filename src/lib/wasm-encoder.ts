@@ -8,8 +8,12 @@ export const V128 = 0x7b
 
 /** A growing array of bytes with the encodings of the binary format. */
 export class ByteWriter {
-  private data = new Uint8Array(4096)
+  private data: Uint8Array
   length = 0
+
+  constructor(size = 64) {
+    this.data = new Uint8Array(size)
+  }
 
   private reserve(more: number): void {
     if (this.length + more <= this.data.length) return
@@ -145,63 +149,85 @@ function writeLocals(out: ByteWriter, { locals }: FunctionBody): void {
   }
 }
 
-/** Custom section "metadata.code.branch_hint" (WebAssembly branch hinting proposal): offsets count from the start of a function's locals. */
-function writeHints(bodies: readonly FunctionBody[]): ByteWriter {
-  const body = new ByteWriter()
-  body.name('metadata.code.branch_hint')
-  body.u32(bodies.filter((one) => one.hints?.length).length)
-  bodies.forEach((one, n) => {
-    if (!one.hints?.length) return
-    const locals = new ByteWriter()
-    writeLocals(locals, one)
-    body.u32(n)
-    body.u32(one.hints.length)
-    for (const { offset, likely } of one.hints) {
-      body.u32(locals.length + offset)
-      body.u32(1)
-      body.byte(likely ? 1 : 0)
-    }
-  })
-  return body
-}
+const WRITER_BYTES = 1 << 15
 
 /**
- * A module that imports `env.memory` and the table `env.functions`, whose functions have the types `imports` (type indexes and places 0, 1, …), and that
- * defines and exports as f0, f1, … one function of type `type` for each body. A table, because V8 compiles a wrapper for each signature of an imported
- * function with each module (60 µs apiece in Node 20), whether or not it is ever needed.
+ * Encodes modules that import `env.memory` and the table `env.functions`, whose functions have the types `imports` (type indexes and places 0, 1, …), and that
+ * define and export as f0, f1, … one function of type `type` for each body. A table, because V8 compiles a wrapper for each signature of an imported
+ * function with each module (60 µs apiece in Node 20), whether or not it is ever needed. What it writes to is used again: modules are made by the thousand.
  */
-export function encodeModule(
-  imports: readonly FunctionType[],
-  type: FunctionType,
-  bodies: readonly FunctionBody[],
-): Uint8Array<ArrayBuffer> {
-  const out = new ByteWriter()
-  out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
-  section(out, 1, writeTypes([...imports, type]))
-  section(out, 2, writeImports(imports.length))
-  const functions = new ByteWriter()
-  functions.u32(bodies.length)
-  for (let n = 0; n < bodies.length; n++) functions.u32(imports.length)
-  section(out, 3, functions)
-  const exported = new ByteWriter()
-  exported.u32(bodies.length)
-  for (let n = 0; n < bodies.length; n++) {
-    exported.name(`f${n}`)
-    exported.byte(0x00)
-    exported.u32(n)
+export class ModuleEncoder {
+  private readonly head: Uint8Array
+  private readonly typeIndex: number
+  private readonly out = new ByteWriter(WRITER_BYTES)
+  private readonly code = new ByteWriter(WRITER_BYTES)
+  private readonly one = new ByteWriter(WRITER_BYTES)
+  private readonly small = new ByteWriter()
+
+  constructor(imports: readonly FunctionType[], type: FunctionType) {
+    const head = new ByteWriter(1024)
+    head.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
+    section(head, 1, writeTypes([...imports, type]))
+    section(head, 2, writeImports(imports.length))
+    this.head = head.copy()
+    this.typeIndex = imports.length
   }
-  section(out, 7, exported)
-  if (bodies.some((body) => body.hints?.length)) section(out, 0, writeHints(bodies))
-  const code = new ByteWriter()
-  code.u32(bodies.length)
-  for (const body of bodies) {
-    const one = new ByteWriter()
-    writeLocals(one, body)
-    one.bytes(body.code.view())
-    one.byte(0x0b)
-    code.u32(one.length)
-    code.bytes(one.view())
+
+  /** The module; its bytes stand until the next call. */
+  encode(bodies: readonly FunctionBody[]): Uint8Array {
+    const { out, small } = this
+    out.reset()
+    out.bytes(this.head)
+    small.reset()
+    small.u32(bodies.length)
+    for (let n = 0; n < bodies.length; n++) small.u32(this.typeIndex)
+    section(out, 3, small)
+    small.reset()
+    small.u32(bodies.length)
+    for (let n = 0; n < bodies.length; n++) {
+      small.name(`f${n}`)
+      small.byte(0x00)
+      small.u32(n)
+    }
+    section(out, 7, small)
+    if (bodies.some((body) => body.hints?.length)) this.writeHints(bodies)
+    this.writeCode(bodies)
+    return out.view()
   }
-  section(out, 10, code)
-  return out.copy()
+
+  /** Custom section "metadata.code.branch_hint" (WebAssembly branch hinting proposal): offsets count from the start of a function's locals. */
+  private writeHints(bodies: readonly FunctionBody[]): void {
+    const { code, small } = this
+    code.reset()
+    code.name('metadata.code.branch_hint')
+    code.u32(bodies.filter((one) => one.hints?.length).length)
+    bodies.forEach((one, n) => {
+      if (!one.hints?.length) return
+      small.reset()
+      writeLocals(small, one)
+      code.u32(n)
+      code.u32(one.hints.length)
+      for (const { offset, likely } of one.hints) {
+        code.u32(small.length + offset)
+        code.u32(1)
+        code.byte(likely ? 1 : 0)
+      }
+    })
+    section(this.out, 0, code)
+  }
+
+  private writeCode(bodies: readonly FunctionBody[]): void {
+    const { code, one } = this
+    code.reset()
+    code.u32(bodies.length)
+    for (const body of bodies) {
+      one.reset()
+      writeLocals(one, body)
+      one.bytes(body.code.view())
+      one.byte(0x0b)
+      code.u32(one.length)
+      code.bytes(one.view())
+    }
+    section(this.out, 10, code)
+  }
 }

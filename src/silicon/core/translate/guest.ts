@@ -3,7 +3,7 @@
  * A slot is a byte offset into the register file (state/layout.ts); AH, CH, DH and BH are the odd ones.
  */
 
-import { type BranchHint, ByteWriter } from '../../../lib/wasm-encoder.js'
+import type { BranchHint, ByteWriter } from '../../../lib/wasm-encoder.js'
 import * as S from '../state/layout.js'
 import * as w from './wasm-ops.js'
 
@@ -55,13 +55,14 @@ export function localOf(slot: number): number {
 export const isTemporary = (slot: number): boolean => (slot >= S.T0 && slot < S.SEG_BASE ? true : slot === S.T6 || slot === S.T7)
 
 export class GuestCode {
-  readonly out = new ByteWriter()
   /** Branches whose way is known: code that is nearly never run costs the rest no registers then. */
   readonly hints: BranchHint[] = []
   /** Offset of the present block in its page. */
   blockOffset = 0
   /** Open `block`, `loop` and `if` constructs inside the present block's code. */
   depth = 0
+
+  constructor(readonly out: ByteWriter) {}
 
   op(...codes: readonly number[]): void {
     for (const code of codes) this.out.byte(code)

@@ -6,7 +6,7 @@
 import { FRAME_BYTES, NOTES_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
 import { NOTES_BYTES, NOTES_MAX } from '../ir/region-tables.js'
-import { type IrBlock, type IrRecord, readBlock } from './record.js'
+import { type IrBlock, type IrRecord, readBlock, readEnd } from './record.js'
 
 export interface PlanLimits {
   /** Nodes and records of one region: V8's compile time grows faster than the code beyond this. */
@@ -296,13 +296,12 @@ class Planner {
       const address = seen.has(at) ? 0 : this.blockAt(at)
       seen.add(at)
       if (address === 0) continue
-      const block = readBlock(this.port.words, address)
-      size += block.records.length
-      const last = block.records.at(-1)
-      if (block.branch) open.push(at + block.branch.takenDelta, at + block.branch.fallDelta)
-      else if (last?.op === op.OP_JMP || last?.op === op.OP_NEXT) open.push(at + last.imm)
-      else if (last?.op === op.OP_CALL) open.push(at + (last.a | (last.b << 8)))
-      else if (last?.op === op.OP_CALLI) open.push(at + last.imm)
+      const { records, last, branch } = readEnd(this.port.words, address)
+      size += records
+      if (branch) open.push(at + branch.takenDelta, at + branch.fallDelta)
+      else if (last.op === op.OP_JMP || last.op === op.OP_NEXT) open.push(at + last.imm)
+      else if (last.op === op.OP_CALL) open.push(at + (last.a | (last.b << 8)))
+      else if (last.op === op.OP_CALLI) open.push(at + last.imm)
     }
     this.sizes.set(callee, size)
     return size

@@ -68,6 +68,20 @@ export function readRecord(words: Int32Array, address: number): IrRecord {
 
 export const isConditional = (code: number): boolean => code >= op.OP_JO && code <= op.OP_JNZ_SLOT
 
+/** How many records the block at `address` has, and the last of them, with the deltas of the branch that it may be. */
+export function readEnd(
+  words: Int32Array,
+  address: number,
+): { readonly records: number; readonly last: IrRecord; readonly branch: Branch | undefined } {
+  const first = address + op.BLOCK_FIRST_RECORD
+  const end = words[(address + op.BLOCK_END) >> 2]! >>> 0
+  const count = (end - first) / 16
+  const conditional = count > 1 ? readRecord(words, end - 32) : undefined
+  if (!conditional || !isConditional(conditional.op)) return { records: count, last: readRecord(words, end - 16), branch: undefined }
+  const extension = (end - 16) >> 2
+  return { records: count - 1, last: conditional, branch: { takenDelta: words[extension]!, fallDelta: words[extension + 2]! } }
+}
+
 export function readBlock(words: Int32Array, address: number): IrBlock {
   const header = address >> 2
   const end = words[header + op.BLOCK_END / 4]! >>> 0

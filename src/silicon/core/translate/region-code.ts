@@ -7,7 +7,7 @@
  * Jumps forward are branches out of a block that ends where they go; jumps back are branches to a loop, and look at the budget.
  */
 
-import type { FunctionBody } from '../../../lib/wasm-encoder.js'
+import type { ByteWriter, FunctionBody } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES } from '../../fabric-layout.js'
 import { BLOCK_FIRST_RECORD } from '../ir/ops.js'
 import { R_JUMP, R_NEXT, R_RETURNED } from '../ir/results.js'
@@ -48,8 +48,8 @@ type Label =
   { readonly kind: 'item'; readonly item: Item } | { readonly kind: 'loop'; readonly heads: readonly number[] } | { readonly kind: 'plain' }
 
 export class RegionCode implements Ways {
-  private readonly g = new GuestCode()
-  private readonly flags = new Flags(this.g)
+  private readonly g: GuestCode
+  private readonly flags: Flags
   private readonly blocks: BlockCode
   private readonly used: readonly number[]
   private readonly written: readonly number[]
@@ -65,7 +65,13 @@ export class RegionCode implements Ways {
   private readonly arriving = new Map<number, FlagsKnown | undefined>()
   private current = 0
 
-  constructor(private readonly plan: RegionPlan) {
+  /** `out`: where the code goes; empty. */
+  constructor(
+    private readonly plan: RegionPlan,
+    out: ByteWriter,
+  ) {
+    this.g = new GuestCode(out)
+    this.flags = new Flags(this.g)
     const { nodes, entries } = plan
     const blocks = nodes.map((node) => node.block)
     const registers = registersOf(blocks)

@@ -1,6 +1,6 @@
 /** Has hot code compiled: a region around each block that the kernel offers, and its place in the tables that the kernel enters regions by. */
 
-import { encodeModule } from '../../../lib/wasm-encoder.js'
+import { ByteWriter, ModuleEncoder } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, REGION_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
 import { REGION_ENTRY_BYTES, REGIONS_MAX, MEMBER_BYTES } from '../ir/region-tables.js'
@@ -12,7 +12,6 @@ import { RegionCode } from './region-code.js'
 
 /** A block that cannot be translated is not offered again soon. */
 const NEVER = 0x7fffffff
-const kernelTypes = kernelFunctions.map(({ type }) => type)
 
 export interface TranslatorPort {
   readonly words: Int32Array
@@ -44,6 +43,11 @@ export class Translator {
   private bytes = 0
   private refused = 0
   private wide = 0
+  private readonly encoder = new ModuleEncoder(
+    kernelFunctions.map(({ type }) => type),
+    regionType,
+  )
+  private readonly writer = new ByteWriter(1 << 15)
   /** Number of the next region; 0 is none. */
   private next = 1
   private nextMember = MEMBERS_TABLE
@@ -112,8 +116,9 @@ export class Translator {
 
   private install(plan: RegionPlan, entries: number): void {
     const { words, memory } = this.port
-    const code = new RegionCode(plan)
-    const bytes = encodeModule(kernelTypes, regionType, [code.build()])
+    this.writer.reset()
+    const code = new RegionCode(plan, this.writer)
+    const bytes = this.encoder.encode([code.build()])
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, functions: this.functions } })
     const index = this.place(instance.exports['f0'])
     const region = this.next++
