@@ -102,7 +102,7 @@ export class Machine {
 
   /** `translate`: hot code is compiled, as in a whole chip; otherwise all is interpreted. `hotAfter`: executions that make it hot; `widenAfter`: entries of a
    * region after which it becomes part of a larger one. */
-  constructor(translate = false, hotAfter?: number, widenAfter?: number) {
+  constructor(translate = false, hotAfter = 1000, widenAfter?: number) {
     const folder = kernelFolder()
     const linear = createLinearMemory(DRAM_BYTES, 16 * MIB)
     const entropy = { fill: (into: Uint8Array): void => void into.fill(0x5a) }

@@ -439,7 +439,7 @@ export const OP_PROFILE = 360
 export const OP_REGION = 361
 export const OP_COUNT = 362
 /** Executions of a block before it is offered to the translator. */
-export const PROFILE_THRESHOLD = 1000
+export const PROFILE_THRESHOLD = 5000
 
 // ---- header of a block, u32 fields
 export const BLOCK_VALID = 0

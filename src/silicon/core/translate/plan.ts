@@ -50,7 +50,7 @@ export const wideLimits: PlanLimits = {
 /** Pages on either side of the first. */
 const PAGES_MAX = 0x70000
 /** A neighbour joins the region of a hot block when no more than this part of its count is left. */
-const WARM_LEFT = 3 / 4
+const WARM_LEFT = 7 / 8
 /** Of the targets of an indirect jump: each has its part of the jumps only. */
 const TARGET_WARM_LEFT = 31 / 32
 
