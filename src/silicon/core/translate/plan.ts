@@ -1,6 +1,7 @@
 /**
- * Which blocks a region holds. It grows from a block that has become hot along direct jumps, across pages, over blocks that have run now and then. Short
- * callees are taken in once for each call (a `Context`), so that their returns are jumps of the region too.
+ * Which blocks a region holds. It grows from a block that has become hot along direct jumps and the targets that indirect ones were seen to have, across
+ * pages, over blocks that have run now and then. Short callees are taken in once for each call (a `Context`), so that their returns are jumps of the
+ * region too; longer ones once for all calls, whose returns are compared (`connectShared`); other calls stay calls (`returns`).
  */
 
 import { FRAME_BYTES, NOTES_TABLE } from '../../fabric-layout.js'
