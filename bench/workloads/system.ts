@@ -26,7 +26,7 @@ export const systemWorkloads: readonly Workload[] = [
     name: 'memory',
     group: 'memory',
     about: 'write, copy and read twice this much in tmpfs (MiB): more than the last-level cache of 256 MiB holds',
-    size: 160,
+    size: 136,
     quickSize: 0,
     command: (mib) =>
       `dd if=/dev/zero of=/tmp/big bs=1M count=${mib} 2>/dev/null; dd if=/tmp/big of=/run/big bs=1M 2>/dev/null; ` +
