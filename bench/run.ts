@@ -43,7 +43,7 @@ const count = (text: string): number => {
 }
 const words = (text: string): string[] => text.split(',').filter(Boolean)
 
-/** What \`--only\` can name that is no workload of the shell. The snapshot is in every run, the migration in every full one, unless \`--only\` says otherwise. */
+/** What `--only` can name that is no workload of the shell. The snapshot is in every run, the migration in every full one, unless `--only` says otherwise. */
 const others = ['boot', 'snapshot', 'migration'] as const
 
 const list = workloads.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`).join('\n')

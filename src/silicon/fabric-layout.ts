@@ -22,11 +22,11 @@ export const CODE_HASH_BASE = 0x900000
 export const CODE_FRAME_HEADS = 0xa00000
 /** Words of the code cache: allocation pointer and counters. Owned by the cores. */
 export const CODE_CACHE_WORDS = 0xe00000
-/** Table of translated regions (ir/ops.ts). Owned by the cores. */
+/** Table of translated regions (ir/region-tables.ts). Owned by the cores. */
 export const REGION_TABLE = 0xe10000
-/** Where indirect jumps have gone (ir/ops.ts). Owned by the cores. 512 KiB. */
+/** Where indirect jumps have gone (ir/region-tables.ts). Owned by the cores. 512 KiB. */
 export const NOTES_TABLE = 0xe50000
-/** Chains of the regions that blocks belong to (ir/ops.ts). Owned by the cores. */
+/** Chains of the regions that blocks belong to (ir/region-tables.ts). Owned by the cores. */
 export const MEMBERS_TABLE = 0xed0000
 export const MEMBERS_END = 0x1000000
 /** Arena of cached IR blocks, owned by the cores. */

@@ -79,7 +79,7 @@ export function createSoc(options: SocOptions): Soc {
       ...(options.stopwatch && { stopwatch: options.stopwatch }),
     },
     opcodeTable(),
-    options.translate ?? true,
+    (options.translate ?? true) ? {} : undefined,
   )
   kernel.exports.code_cache_reset(count)
   const processor = new SecureProcessor({ ...board, entropy: board.processorEntropy ?? board.entropy, fabric: memory, cores: count })

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { bootFiles, type BootFiles } from '../../src/apps/cli/boot-files.js'
+import type { BootFiles } from '../../src/apps/cli/boot-files.js'
 import { openChip } from '../../src/apps/cli/chip-folder.js'
 import { expectedLaunch } from '../../src/apps/cli/commands/owner-launch.js'
 import { ConsoleWatch } from '../../src/apps/cli/console-watch.js'
@@ -16,6 +16,7 @@ import { compareMeasurement, type LaunchSession, makeLaunchSession, packageSecre
 import { isMalformed, parseSevCertificate } from '../../src/spec/sev/certificates.js'
 import { SevPolicy } from '../../src/spec/sev/policy.js'
 import { exportChain } from '../../src/apps/cli/commands/chip.js'
+import { guestFiles } from './guest-image.js'
 
 const memory = '128M'
 const memoryBytes = 128 << 20
@@ -30,14 +31,6 @@ const random = (bytes: number): Uint8Array => {
   const target = new Uint8Array(bytes)
   platformRandom(target)
   return target
-}
-
-async function needsFiles(): Promise<BootFiles | string> {
-  try {
-    return await bootFiles({ append }, () => undefined)
-  } catch (error) {
-    return `the guest image cannot be built here: ${(error as Error).message}`
-  }
 }
 
 interface Scene {
@@ -86,7 +79,7 @@ async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
 }
 
 test("the owner's secret reaches the guest after he has judged it, and only that guest", async (context) => {
-  const files = await needsFiles()
+  const files = await guestFiles(append)
   if (typeof files === 'string') return context.skip(files)
   await inFolder(async (folder) => {
     const { machine, watch, session } = launchFor(folder, files)
@@ -118,7 +111,7 @@ test("the owner's secret reaches the guest after he has judged it, and only that
 })
 
 test('a refused guest never runs, and a session for another chip launches nothing', async (context) => {
-  const files = await needsFiles()
+  const files = await guestFiles(append)
   if (typeof files === 'string') return context.skip(files)
   await inFolder(async (folder) => {
     const { machine, watch, session } = launchFor(join(folder, 'chip'), files)

@@ -3,19 +3,12 @@
 import assert from 'node:assert/strict'
 import { createHash, type Hash } from 'node:crypto'
 import { test } from 'node:test'
-import { bootFiles, type BootFiles } from '../../src/apps/cli/boot-files.js'
+import type { BootFiles } from '../../src/apps/cli/boot-files.js'
 import { createMachine } from '../../src/apps/cli/machine.js'
+import { guestFiles } from './guest-image.js'
 
 // A machine that is not quiet takes minutes.
 const bootMsMax = 900_000
-
-async function needsFiles(): Promise<BootFiles | string> {
-  try {
-    return await bootFiles({ append: 'quiet cbit.run="dmesg; cat /proc/interrupts"' }, () => undefined)
-  } catch (error) {
-    return `the guest image cannot be built here: ${(error as Error).message}`
-  }
-}
 
 interface Run {
   readonly reason: string
@@ -50,7 +43,7 @@ async function run(files: BootFiles, translate: boolean): Promise<Run> {
   }
 }
 
-const files = await needsFiles()
+const files = await guestFiles('quiet cbit.run="dmesg; cat /proc/interrupts"')
 
 test('a boot is the same to the bit interpreted and translated', { skip: typeof files === 'string' && files }, async () => {
   assert(typeof files !== 'string')

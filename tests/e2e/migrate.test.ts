@@ -3,24 +3,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { bootFiles } from '../../src/apps/cli/boot-files.js'
 import { growingLog, Journey } from './journey.js'
+import { guestFiles } from './guest-image.js'
 
 const moves = process.env['CBIT_LONG_TESTS'] ? 10 : 2
 const cbit = [process.execPath, '--import', 'tsx', fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))]
 
-async function imageProblem(): Promise<string | undefined> {
-  try {
-    await bootFiles({}, () => undefined)
-    return undefined
-  } catch (error) {
-    return `the guest image cannot be built here: ${(error as Error).message}`
-  }
-}
-
 test(`an encrypted Debian moves ${moves} times and loses no line of its log`, { timeout: 3_600_000 }, async (t) => {
-  const problem = await imageProblem()
-  if (problem) return t.skip(problem)
+  const files = await guestFiles()
+  // No network and no image in the cache.
+  if (typeof files === 'string') return t.skip(files)
   const journey = new Journey(cbit)
   try {
     await journey.begin('--sev', 'sev', '--memory', '128M', '--append', `quiet cbit.run="${growingLog}"`)

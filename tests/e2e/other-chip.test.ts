@@ -7,23 +7,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { bootFiles } from '../../src/apps/cli/boot-files.js'
 import { SevPolicy } from '../../src/spec/sev/policy.js'
+import { guestFiles } from './guest-image.js'
 
 const bootMsMax = 600_000
 const LINES = 400
 const main = fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))
 /** The quotes keep the marks out of what the kernel prints of its command line. */
 const log = `i=0; while [ $i -lt ${LINES} ]; do i=$((i+1)); echo li''ne $i; sleep 0.1; done`
-
-async function imageProblem(): Promise<string | undefined> {
-  try {
-    await bootFiles({}, () => undefined)
-    return undefined
-  } catch (error) {
-    return `the guest image cannot be built here: ${(error as Error).message}`
-  }
-}
 
 class Scene {
   readonly folder = mkdtempSync(join(tmpdir(), 'cbit-other-'))
@@ -85,8 +76,9 @@ function makeChip(scene: Scene, name: string, owner?: string): void {
 }
 
 test('a guest leaves for a chip of its own owner, and for no other', { timeout: 3_600_000 }, async (t) => {
-  const problem = await imageProblem()
-  if (problem) return t.skip(problem)
+  const files = await guestFiles()
+  // No network and no image in the cache.
+  if (typeof files === 'string') return t.skip(files)
   const scene = new Scene()
   const at = (name: string): string => scene.at(name)
   try {

@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bootFiles, type BootFiles } from '../../src/apps/cli/boot-files.js'
+import type { BootFiles } from '../../src/apps/cli/boot-files.js'
 import { ConsoleWatch } from '../../src/apps/cli/console-watch.js'
 import { createMachine, type Machine, type SevMode } from '../../src/apps/cli/machine.js'
 import { fromHex, indexOfBytes } from '../../src/lib/bytes.js'
+import { guestFiles } from './guest-image.js'
 
 const memoryBytes = 128 << 20
 // A machine that is not quiet takes minutes.
@@ -15,14 +16,6 @@ const BLOCK_BYTES = 16
 
 /** Makes the secret, waits for a line, and tells the secret. The quotes keep the marks out of what the kernel prints of its command line. */
 const commands = `head -c ${SECRET_BYTES} /dev/urandom > /tmp/secret; echo rea''dy; read go; ` + "echo sec''ret $(xxd -p -c 64 /tmp/secret)"
-
-async function needsFiles(): Promise<BootFiles | string> {
-  try {
-    return await bootFiles({ append: `quiet cbit.run="${commands}"` }, () => undefined)
-  } catch (error) {
-    return `the guest image cannot be built here: ${(error as Error).message}`
-  }
-}
 
 interface Finding {
   readonly secret: Uint8Array
@@ -66,7 +59,7 @@ function places(dump: Uint8Array, needle: Uint8Array): number[] {
 
 for (const sev of ['none', 'sev'] as const) {
   test(`a random secret of a running guest in a dump of all DRAM, --sev ${sev}`, async (context) => {
-    const files = await needsFiles()
+    const files = await guestFiles(`quiet cbit.run="${commands}"`)
     if (typeof files === 'string') return context.skip(files)
     const { secret, dump, ending } = await dumpWhileRunning(files, sev)
     assert.equal(secret.length, SECRET_BYTES)

@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { bootFiles, type BootFiles } from '../../src/apps/cli/boot-files.js'
 import { openChip } from '../../src/apps/cli/chip-folder.js'
 import { ConsoleWatch } from '../../src/apps/cli/console-watch.js'
 import { createMachine, type Machine, type MachineOptions, type SevMode } from '../../src/apps/cli/machine.js'
 import { restoreMachine } from '../../src/apps/cli/snapshot/restore.js'
 import { fromHex } from '../../src/lib/bytes.js'
+import { guestFiles } from './guest-image.js'
 
 const memoryBytes = 128 << 20
 // A machine that is not quiet takes minutes.
@@ -23,14 +23,6 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 /** A secret that nobody outside knows, a log that grows, and at last the secret. The quotes keep the marks out of what the kernel prints of its command line. */
 const log = `i=0; while [ $i -lt ${LINES} ]; do i=$((i+1)); echo li''ne $i; sleep 0.2; done`
 const commands = `head -c 32 /dev/urandom > /tmp/secret; ${log}; echo sec''ret $(xxd -p -c 64 /tmp/secret)`
-
-async function needsFiles(): Promise<BootFiles | string> {
-  try {
-    return await bootFiles({ append: `quiet cbit.run="${commands}"` }, () => undefined)
-  } catch (error) {
-    return `the guest image cannot be built here: ${(error as Error).message}`
-  }
-}
 
 async function inFolder(act: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'cbit-snapshot-'))
@@ -97,7 +89,7 @@ function linesOf(text: string): number[] {
 
 for (const sev of ['none', 'sev'] as const satisfies readonly SevMode[]) {
   test(`a growing log goes on in another process without losing a line, --sev ${sev}`, async (context) => {
-    const files = await needsFiles()
+    const files = await guestFiles(`quiet cbit.run="${commands}"`)
     if (typeof files === 'string') return context.skip(files)
     await inFolder(async (folder) => {
       const chipFolder = join(folder, 'chip')
@@ -119,7 +111,7 @@ for (const sev of ['none', 'sev'] as const satisfies readonly SevMode[]) {
 }
 
 test('a repeatable run that was saved and restored is the same run', async (context) => {
-  const files = await needsFiles()
+  const files = await guestFiles(`quiet cbit.run="${commands}"`)
   if (typeof files === 'string') return context.skip(files)
   await inFolder(async (folder) => {
     const chip = openChip(join(folder, 'chip'))

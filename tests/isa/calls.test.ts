@@ -168,25 +168,30 @@ describe('programs of functions', () => {
     assert(ended.length > PROGRAMS * 0.5, `${ended.length} of ${PROGRAMS}`)
   })
 
-  for (const [name, hotAfter, slices, widenAfter = undefined] of [
-    ['at once', 3, () => INSTRUCTIONS_MAX],
-    ['when hot', 40, () => INSTRUCTIONS_MAX],
-    ['and made part of larger regions', 10, () => INSTRUCTIONS_MAX, 5],
-    ['and made part of larger regions in slices', 5, (random: Random) => 1 + random.below(3000), 10],
-    ['in slices', 5, (random: Random) => 1 + random.below(3000)],
+  const whole = (): number => INSTRUCTIONS_MAX
+  const slices = (random: Random): number => 1 + random.below(3000)
+  for (const [name, hotAfter, limits, slice] of [
+    ['at once', 3, {}, whole],
+    ['when hot', 40, {}, whole],
+    ['and made part of larger regions', 10, { widenAfter: 5 }, whole],
+    ['and made part of larger regions in slices', 5, { widenAfter: 10 }, slices],
+    ['in slices', 5, {}, slices],
+    ['with room for a few regions', 5, { regionsMax: 12 }, slices],
   ] as const) {
     it(`do the same translated ${name}`, () => {
-      const machine = new Machine(true, hotAfter, widenAfter)
+      const machine = new Machine(true, hotAfter, limits)
       const random = new Random(SEED)
       programs.forEach((program, n) => {
-        const { outcome, retired } = run(machine, program, () => slices(random))
+        const { outcome, retired } = run(machine, program, () => slice(random))
         const lines = differences(outcome, expected[n]!.outcome, { flags: 0 })
         assert.equal(lines.length, 0, [`program ${n}`, describeCase(program.main), ...lines].join('\n'))
         assert.equal(retired, expected[n]!.retired, `program ${n}: instructions retired`)
       })
-      const { regions, wide } = machine.kernel.counters.translated!
+      const { translated, clears } = machine.kernel.counters
+      const { regions, wide } = translated!
       assert(regions > PROGRAMS, 'some code became hot')
-      assert(widenAfter === undefined || wide > PROGRAMS, `${wide} larger regions`)
+      assert(!('widenAfter' in limits) || wide > PROGRAMS, `${wide} larger regions`)
+      assert.equal(clears > PROGRAMS / 12, 'regionsMax' in limits, `cleared ${clears} times for ${regions} regions`)
     })
   }
 })

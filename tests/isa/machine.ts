@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Core } from '../../src/silicon/core/core.js'
-import { CoreKernel } from '../../src/silicon/core/core-kernel.js'
+import { CoreKernel, type TranslationLimits } from '../../src/silicon/core/core-kernel.js'
 import { opcodeTable } from '../../src/silicon/core/decode/opcodes.js'
 import * as S from '../../src/silicon/core/state/layout.js'
 import { createLinearMemory, MemoryController } from '../../src/silicon/memory/index.js'
@@ -100,9 +100,8 @@ export class Machine {
   readonly s: number
   private readonly view: DataView
 
-  /** `translate`: hot code is compiled, as in a whole chip; otherwise all is interpreted. `hotAfter`: executions that make it hot; `widenAfter`: entries of a
-   * region after which it becomes part of a larger one. */
-  constructor(translate = false, hotAfter = 1000, widenAfter?: number) {
+  /** `translate`: hot code is compiled, as in a whole chip; otherwise all is interpreted. `hotAfter`: executions that make it hot. */
+  constructor(translate = false, hotAfter = 1000, limits: Omit<TranslationLimits, 'hotAfter'> = {}) {
     const folder = kernelFolder()
     const linear = createLinearMemory(DRAM_BYTES, 16 * MIB)
     const entropy = { fill: (into: Uint8Array): void => void into.fill(0x5a) }
@@ -114,9 +113,7 @@ export class Machine {
       this.memory.kernelImports(),
       platform,
       opcodeTable(),
-      translate,
-      hotAfter,
-      widenAfter,
+      translate ? { hotAfter, ...limits } : undefined,
     )
     this.kernel.exports.code_cache_reset(1)
     this.core = new Core(this.kernel, { index: 0, tscPerInstruction: 2, onWbinvd: () => undefined })

@@ -6,7 +6,7 @@ import { CODE_ARENA_BASE, CODE_CACHE_WORDS, FRAME_BYTES } from '../fabric-layout
 import type { OpcodeTable } from './decode/table.js'
 import { BlockLowering, type LoweredBlock } from './ir/lower.js'
 import * as op from './ir/ops.js'
-import { WIDEN_THRESHOLD } from './ir/region-tables.js'
+import { REGIONS_MAX, WIDEN_THRESHOLD } from './ir/region-tables.js'
 import * as S from './state/layout.js'
 import { Translator, type TranslatorCounters } from './translate/translator.js'
 
@@ -24,6 +24,7 @@ interface KernelExports {
   code_cache_reset(cores: number): void
   code_insert(block: number): void
   code_reserve(bytes: number): number
+  code_clear(): void
   fetch_next_page(s: number): number
   run(s: number): number
   core_reset(s: number, index: number): void
@@ -66,6 +67,16 @@ export interface CodeCounters {
   readonly arenaBytes: number
 }
 
+/** When hot code is translated; what is not given is as on a chip. */
+export interface TranslationLimits {
+  /** Executions of a block. */
+  readonly hotAfter?: number
+  /** Entries of a region after which it becomes part of a larger one. */
+  readonly widenAfter?: number
+  /** Regions, one more than there may be, before all code is forgotten. */
+  readonly regionsMax?: number
+}
+
 export class CoreKernel {
   readonly exports: KernelExports
   readonly view: DataView
@@ -81,15 +92,14 @@ export class CoreKernel {
   private translatingMs = 0
   private readonly stopwatch: () => number
 
+  /** `translation`: hot code is translated; without it all is interpreted. */
   constructor(
     wasm: Uint8Array,
     memory: WebAssembly.Memory,
     fabric: FabricKernel,
     platform: CorePlatform,
     table: OpcodeTable,
-    translate = false,
-    hotAfter = op.PROFILE_THRESHOLD,
-    widenAfter = WIDEN_THRESHOLD,
+    translation?: TranslationLimits,
   ) {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
       env: { memory },
@@ -102,8 +112,9 @@ export class CoreKernel {
     this.view = new DataView(memory.buffer)
     this.bytes = new Uint8Array(memory.buffer)
     this.words = new Int32Array(memory.buffer)
-    this.lowering = new BlockLowering(table, translate ? hotAfter : 0)
-    if (translate) {
+    const { hotAfter = op.PROFILE_THRESHOLD, widenAfter = WIDEN_THRESHOLD, regionsMax = REGIONS_MAX } = translation ?? {}
+    this.lowering = new BlockLowering(table, translation ? hotAfter : 0)
+    if (translation) {
       this.translator = new Translator({
         words: this.words,
         memory,
@@ -111,6 +122,7 @@ export class CoreKernel {
         kernel: instance.exports,
         hotAfter,
         widenAfter,
+        regionsMax,
         find: (frame, offset, key, mode) => this.exports.code_find(frame, offset, key, mode),
       })
     }
@@ -145,10 +157,12 @@ export class CoreKernel {
     }
   }
 
-  /** Translates the region of a hot block, unless the cache has been cleared under it. */
+  /** Translates the region of a hot block. Where there is no room for more regions all code is forgotten: much of what fills the tables has been dropped. */
   private translateAt(s: number, block: number): void {
     this.noteClears()
-    this.translator?.translate(s, block)
+    if (this.translator?.translate(s, block) !== false) return
+    this.exports.code_clear()
+    this.noteClears()
   }
 
   private noteClears(): void {

@@ -36,7 +36,7 @@ export const CONTROLLER_TURN = 0x10
 export const CONTROLLER_FILLS = 0x14
 /** u32: frames encrypted back into DRAM since reset. */
 export const CONTROLLER_WRITEBACKS = 0x18
-/** u32: for how many frames the answer of \`look\` is good. */
+/** u32: for how many frames the answer of `look` is good. */
 export const CONTROLLER_LOOKED = 0x1c
 
 // A slot of SLOT_TABLE_BASE: frame u32 @0 | key u16 @4 | flags u8 @6 | turn u32 @8 | epoch u32 @12.

@@ -5,6 +5,7 @@ import { EFLAGS, FLAG_AUX, FLAG_RES, RAX, RDX, T1 } from '../state/layout'
 import { carry, carry_overflow } from './alu'
 import { DE, raise } from './fault'
 import { get_flags, set_arith, set_flags } from './flags'
+import { div_wide, wide_lo } from './softfloat-wide'
 
 const CARRY: u64 = 0x8000000000000000
 const CF: u64 = 1
@@ -217,22 +218,6 @@ export function multiply_one(s: usize, ip: usize): void {
 let quotient: u64 = 0
 let remainder: u64 = 0
 
-/** One digit of 32 bits: (r · 2^32 + next) / by, where `by` has its top bit set and r < by. The remainder goes to `remainder`. */
-function divide_digit(r: u64, next: u64, by: u64): u64 {
-  const by1 = by >> 32
-  const by0 = by & 0xffffffff
-  let q = r / by1
-  let rest = r % by1
-  // The estimate from the upper digit is too large by two at most.
-  while (q > 0xffffffff || q * by0 > ((rest << 32) | next)) {
-    q--
-    rest += by1
-    if (rest > 0xffffffff) break
-  }
-  remainder = ((r << 32) | next) - q * by
-  return q
-}
-
 /** 128 / 64 bits, unsigned: by digits of 32 bits where the high part is not zero. False on overflow. */
 function divide_wide(high: u64, low: u64, by: u64): bool {
   if (high >= by) return false
@@ -242,12 +227,8 @@ function divide_wide(high: u64, low: u64, by: u64): bool {
     return true
   }
   const up = clz<u64>(by)
-  const divisor = by << up
-  const top = up ? (high << up) | (low >> (64 - up)) : high
-  const rest = low << up
-  const upper = divide_digit(top, rest >> 32, divisor)
-  quotient = (upper << 32) | divide_digit(remainder, rest & 0xffffffff, divisor)
-  remainder >>= up
+  quotient = div_wide(up ? (high << up) | (low >> (64 - up)) : high, low << up, by << up)
+  remainder = wide_lo >> up
   return true
 }
 

@@ -1,6 +1,28 @@
 // The kernel's side of translated code: how the interpreter enters a region, and what regions call.
 
-import { BLOCK_FIRST_RECORD, CODE_ENTRIES, CODE_STALE, CODE_TRANSLATED, OP_BMI, OP_DIVIDE, OP_FLAG, OP_HLP, OP_MULTIPLY, OP_POP64, OP_PROFILE, OP_PUSH64, OP_REGION, OP_ROTATE, OP_SCAN, OP_SHIFT_DOUBLE, OP_VEC, OP_VLD_BD, OP_VST_BD, OP_X87, PROFILE_THRESHOLD } from '../ir/ops'
+import {
+  BLOCK_FIRST_RECORD,
+  CODE_ENTRIES,
+  CODE_STALE,
+  CODE_TRANSLATED,
+  OP_BMI,
+  OP_DIVIDE,
+  OP_FLAG,
+  OP_HLP,
+  OP_MULTIPLY,
+  OP_POP64,
+  OP_PROFILE,
+  OP_PUSH64,
+  OP_REGION,
+  OP_ROTATE,
+  OP_SCAN,
+  OP_SHIFT_DOUBLE,
+  OP_VEC,
+  OP_VLD_BD,
+  OP_VST_BD,
+  OP_X87,
+  PROFILE_THRESHOLD,
+} from '../ir/ops'
 import { REGION_ENTRY_BYTES } from '../ir/region-tables'
 import {
   FLAG_ADD,

@@ -317,7 +317,7 @@ export class BlockCode {
     const go = (target: number): void => this.goIfThere(target, ways.positionOf(target) - node.position)
     if (node.targets.length <= CHAIN_MAX) return node.targets.forEach(go)
     const { factor, buckets } = hashOf(node.targets.map((target) => ways.positionOf(target)))
-    const filled = buckets.flatMap((places, n) => (places.length > 0 ? [n] : []))
+    const filled = buckets.filter((places) => places.length > 0)
     const open = (): void => {
       g.op(w.BLOCK, w.TYPE_EMPTY)
       g.depth++
@@ -332,11 +332,11 @@ export class BlockCode {
     g.i32(32 - HASH_BITS)
     g.op(w.I32_SHR_U, w.BR_TABLE)
     g.out.u32(buckets.length)
-    for (const places of buckets) g.out.u32(places.length > 0 ? filled.indexOf(buckets.indexOf(places)) : filled.length)
+    for (let n = 0, label = 0; n < buckets.length; n++) g.out.u32(buckets[n]!.length > 0 ? label++ : filled.length)
     g.out.u32(filled.length)
-    filled.forEach((bucket, n) => {
+    filled.forEach((places, n) => {
       g.end()
-      for (const place of buckets[bucket]!) go(node.targets[place]!)
+      for (const place of places) go(node.targets[place]!)
       g.op(w.BR)
       g.out.u32(filled.length - 1 - n)
     })

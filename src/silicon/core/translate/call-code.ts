@@ -172,10 +172,8 @@ export class CallCode {
   /** Pushes or pops by the kernel. `leave`: what to do where they cannot be completed; L_PC and L_BUDGET are set then. */
   stackRecords(group: readonly IrRecord[], leave: () => void): void {
     const { g } = this
-    const slots = new Set([
-      S.RSP,
-      ...group.map((record) => (record.op === op.OP_PUSHI64 ? S.RSP : record.op === op.OP_PUSH64 ? record.a : record.d)),
-    ])
+    const named = group.filter((record) => record.op !== op.OP_PUSHI64)
+    const slots = [S.RSP, ...new Set(named.map((record) => (record.op === op.OP_PUSH64 ? record.a : record.d)))]
     for (const slot of slots) g.spill(slot)
     this.storeProgress()
     g.get(L_S)

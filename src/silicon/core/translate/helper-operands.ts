@@ -16,8 +16,8 @@ export const usesNoRegister = (helper: number): boolean => withoutRegisters.has(
 export const namesItsRegisters = (helper: number): boolean => usesNoRegister(helper) || exchanges(helper)
 
 /** Slots that CMPXCHG or XADD reads or writes. */
-export function exchangeOperands(record: IrRecord): { readonly registers: readonly number[] } {
+export function exchangeSlots(record: IrRecord): readonly number[] {
   const a = record.a === IN_MEMORY ? [] : [record.a]
   const accumulator = (record.imm & 0xffff) === id.H_CMPXCHG ? [S.RAX] : []
-  return { registers: [record.d, ...a, ...accumulator] }
+  return [record.d, ...a, ...accumulator]
 }

@@ -48,6 +48,9 @@ export const wideLimits: PlanLimits = {
   memberships: Infinity,
 }
 
+/** Nodes of any region. */
+export const NODES_MAX = wideLimits.nodes
+
 /** Pages on either side of the first. */
 const PAGES_MAX = 0x70000
 /** A neighbour joins the region of a hot block when no more than this part of its count is left. */

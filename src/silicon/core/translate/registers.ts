@@ -2,7 +2,7 @@
 
 import * as op from '../ir/ops.js'
 import { usesIntegerState } from './call-code.js'
-import { exchangeOperands, exchanges, namesItsRegisters } from './helper-operands.js'
+import { exchanges, exchangeSlots, namesItsRegisters } from './helper-operands.js'
 import type { IrBlock, IrRecord } from './record.js'
 import { generalOperands, isForeign } from './vector-operands.js'
 
@@ -45,9 +45,9 @@ function note(record: IrRecord, used: Set<number>, written: Set<number>): void {
   if (code === op.OP_X87 && !usesIntegerState(id)) return
   if (code === op.OP_HLP && namesItsRegisters(id)) {
     if (!exchanges(id)) return
-    const { registers } = exchangeOperands(record)
-    registers.forEach(read)
-    registers.forEach(write)
+    const slots = exchangeSlots(record)
+    slots.forEach(read)
+    slots.forEach(write)
     return
   }
   if (code === op.OP_HLP || code === op.OP_X87 || (code === op.OP_VEC && isForeign(record))) {

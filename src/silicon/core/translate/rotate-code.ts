@@ -180,11 +180,7 @@ export class RotateCode {
   private shiftDoubleFlags(size: number, from: number): void {
     const { g } = this
     const bits = 8 << size
-    g.get(L_V)
-    g.i64(from)
-    g.op(w.I64_SHR_U)
-    g.i64(1)
-    g.op(w.I64_AND)
+    this.pushBit(L_V, from)
     g.tee(L_LA)
     g.i64(63)
     g.op(w.I64_SHL)

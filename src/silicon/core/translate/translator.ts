@@ -1,13 +1,13 @@
 /** Has hot code compiled: a region around each block that the kernel offers, and its place in the tables that the kernel enters regions by. */
 
 import { ByteWriter, ModuleEncoder } from '../../../lib/wasm-encoder.js'
-import { FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, REGION_TABLE } from '../../fabric-layout.js'
+import { FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, NOTES_TABLE, REGION_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
-import { REGION_ENTRY_BYTES, REGIONS_MAX, MEMBER_BYTES } from '../ir/region-tables.js'
+import { MEMBER_BYTES, NOTES_BYTES, NOTES_MAX, REGIONS_MAX, REGION_ENTRY_BYTES } from '../ir/region-tables.js'
 import * as S from '../state/layout.js'
 import { UntranslatableError } from './call-code.js'
 import { kernelFunctions, kernelFunctionTable, regionType } from './kernel-functions.js'
-import { isEntry, planRegion, regionLimits, type RegionPlan, wideLimits } from './plan.js'
+import { isEntry, NODES_MAX, planRegion, regionLimits, type RegionPlan, wideLimits } from './plan.js'
 import { RegionCode } from './region-code.js'
 
 /** A block that cannot be translated is not offered again soon. */
@@ -24,6 +24,8 @@ export interface TranslatorPort {
   readonly hotAfter: number
   /** Entries after which a region is offered again. */
   readonly widenAfter: number
+  /** Number that no region may have any more. */
+  readonly regionsMax: number
   /** The block at (frame, offset) under key and mode, or 0. */
   find(frame: number, offset: number, key: number, mode: number): number
 }
@@ -72,19 +74,20 @@ export class Translator {
     // Their code can be collected.
     for (const place of this.places) this.port.table.set(place, null)
     this.placesUsed = 0
+    this.port.words.fill(0, NOTES_TABLE >> 2, (NOTES_TABLE + NOTES_MAX * NOTES_BYTES) >> 2)
     this.port.words.fill(0, REGION_TABLE >> 2, (REGION_TABLE >> 2) + (REGIONS_MAX * REGION_ENTRY_BYTES) / 4)
   }
 
-  /** Translates the region around the hot block at `address`, where core `s` stands. */
-  translate(s: number, address: number): void {
+  /** Translates the region around the hot block at `address`, where core `s` stands. False where there is no room for it before the code cache is cleared. */
+  translate(s: number, address: number): boolean {
     const { words, hotAfter } = this.port
+    if (this.next >= this.port.regionsMax || this.nextMember + NODES_MAX * MEMBER_BYTES > MEMBERS_END) return false
     const again = isEntry(words, address)
     const port = { words, hotAfter, find: this.port.find, frameAt: (pages: number) => this.frameAt(s, pages) }
     const plan = planRegion(port, address, again ? wideLimits : regionLimits)
-    const full = this.next >= REGIONS_MAX || this.nextMember + plan.nodes.length * MEMBER_BYTES > MEMBERS_END
-    if (full || plan.nodes.length === 0) {
+    if (plan.nodes.length === 0) {
       if (!again) this.postpone(address, NEVER)
-      return
+      return true
     }
     try {
       this.install(plan, again ? 0 : this.port.widenAfter)
@@ -93,6 +96,7 @@ export class Translator {
       this.refused++
       if (!again) this.postpone(address, NEVER)
     }
+    return true
   }
 
   private postpone(address: number, count: number): void {

@@ -26,15 +26,15 @@ export class VectorAccess {
     this.g.set(L_LA)
   }
 
-  /** Pushes whether 16 bytes at L_LA hit in `table` and need no thought about alignment. */
-  private pushHit16(table: number, alignment: number): void {
+  /** Pushes whether `bytes` bytes at L_LA hit in `table` and need no thought about alignment. */
+  private pushVectorHit(table: number, bytes: number, alignment: number): void {
     const { g, access } = this
-    if (alignment === ANY_ADDRESS) return access.pushHit(table, 16)
+    if (alignment === ANY_ADDRESS) return access.pushHit(table, bytes)
     // What is aligned does not cross a page.
     access.pushHit(table, 1)
     g.get(L_LA)
     g.op(w.I32_WRAP_I64)
-    g.i32(15)
+    g.i32(bytes - 1)
     g.op(w.I32_AND, w.I32_EQZ, w.I32_AND)
     return undefined
   }
@@ -48,42 +48,15 @@ export class VectorAccess {
 
   /** `into` = 16 bytes. */
   load16(record: IrRecord, alignment: number, into: number): void {
-    const { g, access } = this
-    this.address()
-    this.pushHit16(S.TLB_READ, alignment)
-    g.ifLikely(w.TYPE_I32)
-    access.pushHost(S.TLB_READ)
-    g.else()
-    g.get(L_S)
-    g.get(L_LA)
-    g.i32(alignment)
-    g.call(F_LOAD16)
-    g.set(L_P)
-    this.leaveOnTrouble(record, true)
-    g.reloadContext()
-    g.get(L_P)
-    g.end()
-    simdMemory(g, 'v128.load', 0)
-    g.set(into)
+    this.pushVector(record, alignment, 16, F_LOAD16)
+    simdMemory(this.g, 'v128.load', 0)
+    this.g.set(into)
   }
 
   /** `low` and `high` = 32 bytes. */
   load32(record: IrRecord, alignment: number, low: number, high: number): void {
-    const { g, access } = this
-    this.address()
-    this.pushHit32(S.TLB_READ, alignment)
-    g.ifLikely(w.TYPE_I32)
-    access.pushHost(S.TLB_READ)
-    g.else()
-    g.get(L_S)
-    g.get(L_LA)
-    g.i32(alignment)
-    g.call(F_LOAD32)
-    g.set(L_P)
-    this.leaveOnTrouble(record, true)
-    g.reloadContext()
-    g.get(L_P)
-    g.end()
+    const { g } = this
+    this.pushVector(record, alignment, 32, F_LOAD32)
     g.tee(L_P)
     simdMemory(g, 'v128.load', 0)
     g.set(low)
@@ -92,66 +65,55 @@ export class VectorAccess {
     g.set(high)
   }
 
-  /** Stores locals `low` and `high`. */
-  store32(record: IrRecord, alignment: number, low: number, high: number): void {
+  /** Pushes the linear-memory address of the operand of `bytes` bytes; `slow`: the kernel's way to it. */
+  private pushVector(record: IrRecord, alignment: number, bytes: number, slow: number): void {
     const { g, access } = this
-    const halves = [
-      [low, 0],
-      [high, 16],
-    ] as const
     this.address()
-    this.pushHit32(S.TLB_WRITE, alignment)
-    g.ifLikely()
-    access.pushHost(S.TLB_WRITE)
-    g.set(L_P)
-    for (const [local, offset] of halves) {
-      g.get(L_P)
-      g.get(local)
-      simdMemory(g, 'v128.store', offset)
-    }
+    this.pushVectorHit(S.TLB_READ, bytes, alignment)
+    g.ifLikely(w.TYPE_I32)
+    access.pushHost(S.TLB_READ)
     g.else()
-    for (const [local, offset] of halves) {
-      g.get(L_S)
-      g.get(local)
-      simdMemory(g, 'v128.store', S.VT1 + offset)
-    }
     g.get(L_S)
     g.get(L_LA)
     g.i32(alignment)
-    g.call(F_STORE32)
-    this.leaveOnTrouble(record, false)
-    access.noteStale()
+    g.call(slow)
+    g.set(L_P)
+    this.leaveOnTrouble(record, true)
     g.reloadContext()
+    g.get(L_P)
     g.end()
-  }
-
-  private pushHit32(table: number, alignment: number): void {
-    const { g, access } = this
-    access.pushHit(table, 32)
-    if (alignment !== ALIGNED) return
-    g.get(L_LA)
-    g.op(w.I32_WRAP_I64)
-    g.i32(31)
-    g.op(w.I32_AND, w.I32_EQZ, w.I32_AND)
   }
 
   /** Stores the 16 bytes of local `from`. */
   store16(record: IrRecord, alignment: number, from: number): void {
+    this.storeVector(record, alignment, [from], F_STORE16)
+  }
+
+  /** Stores locals `low` and `high`. */
+  store32(record: IrRecord, alignment: number, low: number, high: number): void {
+    this.storeVector(record, alignment, [low, high], F_STORE32)
+  }
+
+  private storeVector(record: IrRecord, alignment: number, parts: readonly number[], slow: number): void {
     const { g, access } = this
+    const put = (base: number, at: number): void =>
+      parts.forEach((local, n) => {
+        g.get(base)
+        g.get(local)
+        simdMemory(g, 'v128.store', at + 16 * n)
+      })
     this.address()
-    this.pushHit16(S.TLB_WRITE, alignment)
+    this.pushVectorHit(S.TLB_WRITE, 16 * parts.length, alignment)
     g.ifLikely()
     access.pushHost(S.TLB_WRITE)
-    g.get(from)
-    simdMemory(g, 'v128.store', 0)
+    g.set(L_P)
+    put(L_P, 0)
     g.else()
-    g.get(L_S)
-    g.get(from)
-    simdMemory(g, 'v128.store', S.VT1)
+    put(L_S, S.VT1)
     g.get(L_S)
     g.get(L_LA)
     g.i32(alignment)
-    g.call(F_STORE16)
+    g.call(slow)
     this.leaveOnTrouble(record, false)
     access.noteStale()
     g.reloadContext()

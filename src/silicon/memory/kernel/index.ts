@@ -119,7 +119,7 @@ export function look(first: u32, frames: u32, key: u32): usize {
   return LOOKED_AT
 }
 
-/** Slot in which the frame is resident under \`key\`, or 0. */
+/** Slot in which the frame is resident under `key`, or 0. */
 // @ts-ignore: decorator
 @inline
 function slot_under(frame: u32, key: u32): usize {
