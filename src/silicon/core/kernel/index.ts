@@ -22,8 +22,8 @@ export {
   write_xcr0,
 } from './host'
 export { code_find } from './code-cache'
-export { load_for_write, slow_load, slow_store } from './memory'
 export { call_region, carry_on, condition_on, execute_record, materialize, stack_records } from './translated'
+export { push_slowly, readable, readable_for_write, store_slowly } from './translated-access'
 export { quick_fma } from './softfloat-fma'
 export { float_mode, slow_float, slow_load16, slow_load32, slow_store16, slow_store32 } from './translated-vector'
 export { vector } from './vector'

@@ -3,6 +3,7 @@
 
 import { MXCSR, VT1 } from '../state/layout'
 import { GP, raise_error } from './fault'
+import { stored, unless_troubled } from './translated-access'
 import { vector } from './vector'
 import { memory16, put16 } from './vector-operand'
 import { memory_vector, put_vector, vex_misaligned } from './vector-vex-operand'
@@ -22,25 +23,26 @@ function refused(s: usize, la: u64, rule: u32): bool {
   return true
 }
 
-/** Address of the 16 bytes at `la`, or 0 with a fault pending. */
+/** Address of the 16 bytes at `la`; 0: the instruction cannot be completed here. */
 export function slow_load16(s: usize, la: u64, rule: u32): usize {
-  return refused(s, la, rule) ? 0 : memory16(s, la)
+  return refused(s, la, rule) ? 0 : unless_troubled(s, memory16(s, la))
 }
 
-/** Stores the 16 bytes of VT1 at `la`; a fault is left pending. */
-export function slow_store16(s: usize, la: u64, rule: u32): void {
+/** Stores the 16 bytes of VT1 at `la`. STORE_*. */
+export function slow_store16(s: usize, la: u64, rule: u32): u32 {
   if (!refused(s, la, rule)) put16(s, la, s + VT1)
+  return stored(s)
 }
 
-/** Address of the 32 bytes at `la`, or 0 with a fault pending. */
+/** Address of the 32 bytes at `la`; 0: the instruction cannot be completed here. */
 export function slow_load32(s: usize, la: u64, rule: u32): usize {
-  return rule == ALIGNED && vex_misaligned(s, la, 32) ? 0 : memory_vector(s, la, 32)
+  return rule == ALIGNED && vex_misaligned(s, la, 32) ? 0 : unless_troubled(s, memory_vector(s, la, 32))
 }
 
-/** Stores the 32 bytes of VT1 at `la`; a fault is left pending. */
-export function slow_store32(s: usize, la: u64, rule: u32): void {
-  if (rule == ALIGNED && vex_misaligned(s, la, 32)) return
-  put_vector(s, la, s + VT1, 32)
+/** Stores the 32 bytes of VT1 at `la`. STORE_*. */
+export function slow_store32(s: usize, la: u64, rule: u32): u32 {
+  if (rule != ALIGNED || !vex_misaligned(s, la, 32)) put_vector(s, la, s + VT1, 32)
+  return stored(s)
 }
 
 // What translated code wants to know of MXCSR, as translate/float-guards.ts has it.

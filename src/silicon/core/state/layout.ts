@@ -234,6 +234,8 @@ export const LAZY_B = 0x25010
 export const LAZY_R = 0x25018
 /** u32: calls under way that regions have made of regions. */
 export const CALL_DEPTH = 0x25020
+/** u64: what a region's load gets that has no one place in memory. */
+export const LOAD_BUFFER = 0x25028
 // ---- jump cache: 16-byte entries { linear pc u64, CTX | MODE << 12 u32, block address u32 }; of global pages with GLOBAL_SPACE in place of CTX
 export const JUMP_CACHE = 0x28000
 export const JUMP_CACHE_ENTRIES = 8192

@@ -3,38 +3,43 @@
 import { CODE_STALE } from '../ir/ops.js'
 import { CODE_CACHE_WORDS } from '../../fabric-layout.js'
 import * as S from '../state/layout.js'
-import { type GuestCode, L_CTX, L_LA, L_P, L_S, L_STALE, L_V, L_WRITEBACK } from './guest.js'
-import { F_LOAD_FOR_WRITE, F_SLOW_LOAD, F_SLOW_STORE } from './kernel-functions.js'
+import { type GuestCode, L_CTX, L_LA, L_P, L_S, L_STALE, L_WRITEBACK } from './guest.js'
+import { F_LOAD_FOR_WRITE, F_SLOW_LOAD, F_SLOW_PUSH, F_SLOW_STORE } from './kernel-functions.js'
+import { STORE_FAULT } from '../ir/results.js'
 import type { IrRecord } from './record.js'
 import * as w from './wasm-ops.js'
 
-/** How an access leaves the region when it cannot be completed: the instruction is to be run again from its start. */
-export type LeaveAtInstruction = (record: IrRecord) => void
+/** How an access leaves the region where it cannot be completed: the instruction is to be run again from its start. */
+export interface Trouble {
+  /** L_R says where `record` stands, for the label `troubleDepth`. `length`: of the instruction, where a store that has been done is its end. */
+  troubleAt(record: IrRecord, length?: number): void
+  /** Label that leaves, with all general registers in the state area. */
+  readonly troubleDepth: number
+}
 
-const I64 = 0x7e
 const storeCodes = [w.I64_STORE8, w.I64_STORE16, w.I64_STORE32, w.I64_STORE]
 const zeroLoads = [w.I64_LOAD8_U, w.I64_LOAD16_U, w.I64_LOAD32_U, w.I64_LOAD]
 
-/** Loads: [size, i64.load form, extension after the slow path, operand size written]. In the order of OP_LD_*. */
-export const loadForms: readonly (readonly [number, number, number, number])[] = [
-  [0, w.I64_LOAD8_U, 0, 3],
-  [1, w.I64_LOAD16_U, 0, 3],
-  [2, w.I64_LOAD32_U, 0, 3],
-  [3, w.I64_LOAD, 0, 3],
-  [0, w.I64_LOAD8_S, w.I64_EXTEND8_S, 2],
-  [0, w.I64_LOAD8_S, w.I64_EXTEND8_S, 3],
-  [1, w.I64_LOAD16_S, w.I64_EXTEND16_S, 2],
-  [1, w.I64_LOAD16_S, w.I64_EXTEND16_S, 3],
-  [2, w.I64_LOAD32_S, w.I64_EXTEND32_S, 3],
-  [0, w.I64_LOAD8_U, 0, 0],
-  [1, w.I64_LOAD16_U, 0, 1],
-  [0, w.I64_LOAD8_S, w.I64_EXTEND8_S, 1],
+/** Loads: [size, i64.load form, operand size written]. In the order of OP_LD_*. */
+export const loadForms: readonly (readonly [number, number, number])[] = [
+  [0, w.I64_LOAD8_U, 3],
+  [1, w.I64_LOAD16_U, 3],
+  [2, w.I64_LOAD32_U, 3],
+  [3, w.I64_LOAD, 3],
+  [0, w.I64_LOAD8_S, 2],
+  [0, w.I64_LOAD8_S, 3],
+  [1, w.I64_LOAD16_S, 2],
+  [1, w.I64_LOAD16_S, 3],
+  [2, w.I64_LOAD32_S, 3],
+  [0, w.I64_LOAD8_U, 0],
+  [1, w.I64_LOAD16_U, 1],
+  [0, w.I64_LOAD8_S, 1],
 ]
 
 export class AccessCode {
   constructor(
     private readonly g: GuestCode,
-    private readonly leave: LeaveAtInstruction,
+    readonly trouble: Trouble,
   ) {}
 
   /** L_LA = slot a + imm. */
@@ -102,43 +107,42 @@ export class AccessCode {
     g.op(w.I32_WRAP_I64, w.I32_ADD)
   }
 
-  /** Pushes nonzero where a fault is pending (or, with `stale`, the region has lost a block). */
-  pushTrouble(stale: boolean): void {
+  /**
+   * Pushes the linear-memory address of the `bytes` bytes at L_LA: behind the entry of `table` where `pushHit` says so, else what the kernel's function `slow` makes
+   * of L_LA and `argument`.
+   */
+  pushPlace(record: IrRecord, table: number, pushHit: () => void, slow: number, argument: number): void {
     const { g } = this
-    g.get(L_S)
-    g.memory(w.I32_LOAD, S.FAULT)
-    if (!stale) return
-    g.i32(CODE_CACHE_WORDS)
-    g.memory(w.I32_LOAD, CODE_STALE)
-    g.op(w.I32_OR)
-  }
-
-  /** Pushes the i64 loaded from L_LA by `code` (an i64.load form); `extend` repeats its sign extension after the slow path. */
-  load(record: IrRecord, size: number, code: number, extend: number): void {
-    const { g } = this
-    this.pushHit(S.TLB_READ, 1 << size)
-    g.ifLikely(I64)
-    this.pushHost(S.TLB_READ)
-    g.memory(code, 0)
+    // Where the region is left in the midst of things, the state area has all registers already.
+    g.flush()
+    pushHit()
+    g.ifLikely(w.TYPE_I32)
+    this.pushHost(table)
     g.else()
+    this.trouble.troubleAt(record)
     g.get(L_S)
     g.get(L_LA)
-    g.i32(1 << size)
-    g.call(F_SLOW_LOAD)
-    g.set(L_V)
-    this.pushTrouble(true)
-    g.ifUnlikely()
-    this.leave(record)
-    g.end()
+    g.i32(argument)
+    g.call(slow)
+    g.tee(L_P)
+    g.op(w.I32_EQZ)
+    g.branchUnlikely(this.trouble.troubleDepth)
     g.reloadContext()
-    g.get(L_V)
-    if (extend !== 0) g.op(extend)
+    g.get(L_P)
     g.end()
   }
 
-  /** Stores what `push` pushes (i64) at L_LA. `stale` is what to do when that has dropped a block of this region. */
-  store(record: IrRecord, size: number, push: () => void, stale = this.markStale): void {
+  /** Pushes the i64 loaded from L_LA by `code` (an i64.load form). */
+  load(record: IrRecord, size: number, code: number): void {
     const { g } = this
+    this.pushPlace(record, S.TLB_READ, () => this.pushHit(S.TLB_READ, 1 << size), F_SLOW_LOAD, 1 << size)
+    g.memory(code, 0)
+  }
+
+  /** Stores what `push` pushes (i64) at L_LA. `stale`: what to do when that has dropped a block of this region; a number: the instruction, so long, is done. */
+  store(record: IrRecord, size: number, push: () => void, stale: number | (() => void) = this.markStale): void {
+    const { g } = this
+    g.flush()
     this.pushHit(S.TLB_WRITE, 1 << size)
     g.ifLikely()
     this.pushHost(S.TLB_WRITE)
@@ -149,22 +153,50 @@ export class AccessCode {
     g.end()
   }
 
-  storeSlowly(record: IrRecord, size: number, push: () => void, stale = this.markStale): void {
+  storeSlowly(record: IrRecord, size: number, push: () => void, stale: number | (() => void) = this.markStale): void {
     const { g } = this
+    this.trouble.troubleAt(record, typeof stale === 'number' ? stale : 0)
     g.get(L_S)
     g.get(L_LA)
     g.i32(1 << size)
     push()
     g.call(F_SLOW_STORE)
-    this.pushTrouble(false)
-    g.ifUnlikely()
-    this.leave(record)
+    this.afterStore(stale)
+  }
+
+  /** Pushes what `push` pushes (i64) at L_LA, where RSP is to be. RSP has not moved; the kernel moves it where the instruction is done and the region to be left. */
+  push(record: IrRecord, push: () => void, stale: number | (() => void)): void {
+    const { g } = this
+    g.flush()
+    this.pushHit(S.TLB_WRITE, 8)
+    g.ifLikely()
+    this.pushHost(S.TLB_WRITE)
+    push()
+    g.memory(w.I64_STORE, 0)
+    g.else()
+    this.trouble.troubleAt(record, typeof stale === 'number' ? stale : 0)
+    g.get(L_S)
+    g.get(L_LA)
+    push()
+    g.call(F_SLOW_PUSH)
+    this.afterStore(stale)
     g.end()
-    g.i32(CODE_CACHE_WORDS)
-    g.memory(w.I32_LOAD, CODE_STALE)
-    g.ifUnlikely()
-    stale()
-    g.end()
+  }
+
+  /** Pops what a slow store answers. */
+  afterStore(stale: number | (() => void) = this.markStale): void {
+    const { g } = this
+    if (typeof stale === 'number') g.branchUnlikely(this.trouble.troubleDepth)
+    else {
+      g.tee(L_P)
+      g.i32(STORE_FAULT)
+      g.op(w.I32_AND)
+      g.branchUnlikely(this.trouble.troubleDepth)
+      g.get(L_P)
+      g.ifUnlikely()
+      stale()
+      g.end()
+    }
     g.reloadContext()
   }
 
@@ -185,30 +217,30 @@ export class AccessCode {
   /** LDW: pushes the operand at L_LA, having checked that it may be written; L_WRITEBACK remembers where. */
   loadForWrite(record: IrRecord, size: number): void {
     const { g } = this
+    g.flush()
     this.pushHit(S.TLB_WRITE, 1 << size)
-    g.ifLikely(I64)
+    g.ifLikely(w.TYPE_I32)
     this.pushHost(S.TLB_WRITE)
     g.tee(L_WRITEBACK)
-    g.memory(zeroLoads[size]!, 0)
     g.else()
+    this.trouble.troubleAt(record)
     g.get(L_S)
     g.get(L_LA)
     g.i32(1 << size)
     g.call(F_LOAD_FOR_WRITE)
-    g.set(L_V)
-    this.pushTrouble(true)
-    g.ifUnlikely()
-    this.leave(record)
-    g.end()
+    g.tee(L_P)
+    g.op(w.I32_EQZ)
+    g.branchUnlikely(this.trouble.troubleDepth)
     g.reloadContext()
     g.i32(0)
     g.set(L_WRITEBACK)
-    g.get(L_V)
+    g.get(L_P)
     g.end()
+    g.memory(zeroLoads[size]!, 0)
   }
 
   /** The store that belongs to the LDW before it. */
-  writeBack(record: IrRecord, size: number, push: () => void, stale = this.markStale): void {
+  writeBack(record: IrRecord, size: number, push: () => void, stale: number | (() => void) = this.markStale): void {
     const { g } = this
     g.get(L_WRITEBACK)
     g.ifLikely()

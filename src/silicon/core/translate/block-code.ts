@@ -3,7 +3,7 @@
 import { R_JUMP, R_NEXT } from '../ir/results.js'
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
-import { AccessCode, loadForms } from './access-code.js'
+import { AccessCode, loadForms, type Trouble } from './access-code.js'
 import { ArithmeticCode, binaryForm } from './arithmetic-code.js'
 import { BitCode } from './bit-code.js'
 import { type CallContext, CallCode, mayDropCode } from './call-code.js'
@@ -18,7 +18,7 @@ import { StackCode } from './stack-code.js'
 import * as w from './wasm-ops.js'
 
 /** How code of a node leaves it. */
-export interface Ways {
+export interface Ways extends Trouble {
   /** Leaves the region with a result; L_PC and L_BUDGET are set. */
   out(result: number): void
   /** Leaves so that the instruction of `record` is run from its start: it has not been retired. */
@@ -69,13 +69,13 @@ export class BlockCode {
     private readonly g: GuestCode,
     private readonly flags: Flags,
     private readonly ways: Ways,
-    context: Omit<CallContext, 'leave'>,
+    context: CallContext,
   ) {
-    this.access = new AccessCode(g, (record) => ways.leaveAt(record))
+    this.access = new AccessCode(g, ways)
     this.arithmetic = new ArithmeticCode(g, flags)
     this.bits = new BitCode(g, flags)
     this.moves = new MoveCode(g, this.access)
-    this.calls = new CallCode(g, flags, this.access, { ...context, leave: (record) => ways.leaveAt(record) })
+    this.calls = new CallCode(g, flags, this.access, context)
     this.stack = new StackCode(g, this.access, this.calls, () => ways.out(R_JUMP))
   }
 
@@ -173,10 +173,10 @@ export class BlockCode {
     const code = record.op
     if (code < op.OP_ST8_BD) {
       const scaled = code >= op.OP_LD_Z8_BIS
-      const [size, form, extend, target] = loadForms[code - (scaled ? op.OP_LD_Z8_BIS : op.OP_LD_Z8_BD)]!
+      const [size, form, target] = loadForms[code - (scaled ? op.OP_LD_Z8_BIS : op.OP_LD_Z8_BD)]!
       if (scaled) access.addressBis(record)
       else access.addressBd(record)
-      access.load(record, size, form, extend)
+      access.load(record, size, form)
       g.write(record.d, target)
     } else if (code < op.OP_LDW8) this.emitStore(record, position)
     else {
@@ -204,28 +204,22 @@ export class BlockCode {
     else access.store(record, size, push, stale)
   }
 
-  /**
-   * What a store does that has dropped a block of this region: leaves at the next instruction, at once where nothing of this one is left to do. The code stands
-   * on the slow path of the store.
-   */
-  private staleAfter(position: number): () => void {
+  /** Where a store has dropped a block of this region, that is left at the next instruction: at once, where nothing of this one, so long, is left to do. */
+  private staleAfter(position: number): number | (() => void) {
     const next = this.block.records[position + 1]
     const record = this.block.records[position]!
-    if (next && next.index !== record.index) return () => this.ways.leaveAt(next)
+    if (next && next.index !== record.index) return next.offset - record.offset
     this.mayBeStale = true
     return this.access.markStale
   }
 
-  private emitPush(record: IrRecord, push: () => void, stale: () => void): void {
+  private emitPush(record: IrRecord, push: () => void, stale: number | (() => void)): void {
     const { g, access } = this
     g.read64(S.RSP)
     g.i64(-8)
     g.op(w.I64_ADD)
     g.set(L_LA)
-    access.store(record, 3, push, () => {
-      this.stack.move(-8)
-      stale()
-    })
+    access.push(record, push, stale)
     this.stack.move(-8)
   }
 
@@ -252,6 +246,7 @@ export class BlockCode {
   private emitControl(record: IrRecord, position: number): void {
     const { g, access, ways, node, spent } = this
     const code = record.op
+    g.flush()
     if (code >= op.OP_JO) return this.emitBranch(record)
     switch (code) {
       case op.OP_PUSH64:
@@ -260,7 +255,7 @@ export class BlockCode {
       case op.OP_POP64:
         g.read64(S.RSP)
         g.set(L_LA)
-        access.load(record, 3, w.I64_LOAD, 0)
+        access.load(record, 3, w.I64_LOAD)
         g.set(L_V)
         this.stack.move(8)
         g.get(L_V)
@@ -318,12 +313,8 @@ export class BlockCode {
     if (node.targets.length <= CHAIN_MAX) return node.targets.forEach(go)
     const { factor, buckets } = hashOf(node.targets.map((target) => ways.positionOf(target)))
     const filled = buckets.filter((places) => places.length > 0)
-    const open = (): void => {
-      g.op(w.BLOCK, w.TYPE_EMPTY)
-      g.depth++
-    }
-    open()
-    filled.forEach(open)
+    g.block()
+    filled.forEach(() => g.block())
     g.get(L_PC)
     g.pageAddress(0)
     g.op(w.I64_SUB, w.I32_WRAP_I64)
@@ -382,6 +373,7 @@ export class BlockCode {
     }
     this.checkTarget(record)
     retire()
+    g.flush()
     for (const target of node.targets) this.goIfThere(target, ways.positionOf(target) - node.position)
     ways.out(R_NEXT)
   }

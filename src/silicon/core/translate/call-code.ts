@@ -58,10 +58,10 @@ const isInline = (record: IrRecord): boolean => record.vex !== undefined || isIn
 
 export interface CallContext {
   readonly blocks: readonly IrBlock[]
-  readonly used: readonly number[]
-  readonly written: readonly number[]
   /** Leaves at the record's instruction, which has not been retired. */
   leave(record: IrRecord): void
+  /** Loads the general registers that are read behind `record`. */
+  reloadAfter(record: IrRecord): void
 }
 
 export class CallCode {
@@ -79,7 +79,7 @@ export class CallCode {
     private readonly context: CallContext,
   ) {
     this.vectors = new VectorRegisters(g, context.blocks, isInline)
-    const memory = new VectorAccess(g, access, (record) => context.leave(record))
+    const memory = new VectorAccess(g, access)
     const registers = this.vectors
     this.vectorCode = new VectorCode(g, flags, access, memory, registers)
     this.avxCode = new AvxCode(g, memory, registers)
@@ -154,13 +154,13 @@ export class CallCode {
     const extended = record.op === op.OP_HLP ? extendedState.has(id) : record.op === op.OP_VEC && isForeign(record)
     const operands = record.op === op.OP_VEC && !extended ? xmmOperands(record) : undefined
     this.flags.materialize()
-    for (const slot of context.written) g.spill(slot)
+    g.flush()
     for (const slot of [S.T0, S.T1, S.T2, S.T3]) g.spill(slot)
     if (extended) this.vectors.spillAll()
     if (operands) this.vectors.spill(operands.reads)
     this.storeProgress()
     this.callAndReturn(record)
-    for (const slot of context.used) g.reload(slot)
+    context.reloadAfter(record)
     if (extended) this.vectors.reloadAll()
     if (extended) this.forget()
     if (operands) this.vectors.reload(operands.writes)
@@ -197,25 +197,22 @@ export class CallCode {
 
   /** A helper that uses no general register: they go out only where the region is left. */
   private control(record: IrRecord): void {
-    const { g, context } = this
     this.flags.materialize()
     this.storeProgress()
-    this.callAndReturn(record, () => {
-      for (const slot of context.written) g.spill(slot)
-    })
+    this.callAndReturn(record)
     this.afterCall()
     this.flags.inState()
   }
 
   /** Calls; on anything but R_NEXT returns it at once: state, PC and budget are the kernel's. */
-  private callAndReturn(record: IrRecord, spill = (): void => undefined): void {
+  private callAndReturn(record: IrRecord): void {
     const { g } = this
     g.get(L_S)
     g.i32(record.address)
     g.call(F_RECORD)
     g.tee(L_R)
     g.ifUnlikely()
-    spill()
+    g.flush()
     this.vectors.spillAll()
     g.get(L_R)
     g.op(w.RETURN)
@@ -299,10 +296,10 @@ export class CallCode {
   }
 
   private divideByCall(record: IrRecord): void {
-    const { g, context } = this
+    const { g } = this
     // #DE leaves through the kernel, so all registers must stand in the state area.
     this.flags.materializeHere()
-    for (const slot of context.written) g.spill(slot)
+    g.flush()
     if (isTemporary(record.a & ~7)) g.spill(record.a)
     this.storeProgress()
     this.callAndReturn(record)

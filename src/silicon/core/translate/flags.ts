@@ -83,10 +83,17 @@ export class Flags {
 
   /** Makes L_FK true: before leaving the block. */
   settle(): void {
-    if (this.kind === UNKNOWN) return
-    this.putTogether()
-    this.g.i32(this.kind === APART ? TOGETHER : this.kind)
+    const kind = this.settled()
+    if (kind === undefined) return
+    this.g.i32(kind)
     this.g.set(L_FK)
+  }
+
+  /** The parts stand in L_FA, L_FB and L_FR as this kind says; undefined: L_FK says it. */
+  settled(): number | undefined {
+    if (this.kind === UNKNOWN) return undefined
+    this.putTogether()
+    return this.kind === APART ? TOGETHER : this.kind
   }
 
   private pushKind(): void {

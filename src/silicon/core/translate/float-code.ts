@@ -101,10 +101,8 @@ export class FloatCode {
    */
   private guarded(record: IrRecord, against: readonly (() => void)[], then: () => void, afterAll?: () => void): void {
     const { g } = this.c
-    for (let n = 0; n < 2; n++) {
-      g.op(w.BLOCK, w.TYPE_EMPTY)
-      g.depth++
-    }
+    g.block()
+    g.block()
     for (const pushes of against) {
       pushes()
       g.ifUnlikely()
@@ -296,8 +294,7 @@ export class FloatCode {
       this.guards.compare(width, kind)
     }
     // The kernel's flags, where it has to be asked, take the same form.
-    g.op(w.BLOCK, w.TYPE_EMPTY)
-    g.depth++
+    g.block()
     const against = [...this.tinyOperands(width, operands, false), ...this.nans(width, operands)]
     this.guarded(record, against, () => {
       relation(F.NE)
@@ -383,7 +380,7 @@ export class FloatCode {
     if (record.a === IN_MEMORY) {
       g.read64(S.T0)
       g.set(L_LA)
-      access.load(record, wide ? 3 : 2, wide ? w.I64_LOAD : w.I64_LOAD32_S, wide ? 0 : w.I64_EXTEND32_S)
+      access.load(record, wide ? 3 : 2, wide ? w.I64_LOAD : w.I64_LOAD32_S)
     } else {
       g.read64(record.a)
       if (!wide) g.op(w.I64_EXTEND32_S)

@@ -10,6 +10,7 @@ import * as w from './wasm-ops.js'
 // ---- locals of a region function (s: i32, entry: i32) → i32
 export const L_S = 0
 export const L_ENTRY = 1
+const GPRS = 16
 /** General registers: 2..17, then T0..T7: 18..25. */
 const L_GPR = 2
 const L_TEMPORARY = 18
@@ -54,13 +55,20 @@ export function localOf(slot: number): number {
 
 export const isTemporary = (slot: number): boolean => (slot >= S.T0 && slot < S.SEG_BASE ? true : slot === S.T6 || slot === S.T7)
 
+/** An open construct: the registers that were dirty before it, and those that it has written. */
+interface Construct {
+  readonly before: number
+  written: number
+}
+
 export class GuestCode {
   /** Branches whose way is known: code that is nearly never run costs the rest no registers then. */
   readonly hints: BranchHint[] = []
   /** Offset of the present block in its page. */
   blockOffset = 0
-  /** Open `block`, `loop` and `if` constructs inside the present block's code. */
-  depth = 0
+  /** General registers whose local may be newer than the state area: bit n for register n. */
+  private dirty = 0
+  private readonly constructs: Construct[] = []
 
   constructor(readonly out: ByteWriter) {}
 
@@ -114,10 +122,23 @@ export class GuestCode {
     this.out.byte(0)
   }
 
+  /** Open `block` and `if` constructs inside the present block's code. */
+  get depth(): number {
+    return this.constructs.length
+  }
+
+  block(): void {
+    this.construct(w.BLOCK, w.TYPE_EMPTY)
+  }
+
   if(type: number = w.TYPE_EMPTY): void {
-    this.out.byte(w.IF)
+    this.construct(w.IF, type)
+  }
+
+  private construct(code: number, type: number): void {
+    this.out.byte(code)
     this.out.byte(type)
-    this.depth++
+    this.constructs.push({ before: this.dirty, written: 0 })
   }
 
   /** An `if` that is nearly always true. */
@@ -134,11 +155,23 @@ export class GuestCode {
 
   else(): void {
     this.out.byte(w.ELSE)
+    this.dirty = this.constructs.at(-1)!.before
   }
 
+  /** Whichever way the construct was passed: what was dirty before it or has been written in it may be so still. */
   end(): void {
     this.out.byte(w.END)
-    this.depth--
+    const { before, written } = this.constructs.pop()!
+    this.dirty = before | written
+    const around = this.constructs.at(-1)
+    if (around) around.written |= written
+  }
+
+  /** Branches to label `depth` where the i32 on the stack is not zero, which is nearly never so. */
+  branchUnlikely(depth: number): void {
+    this.hints.push({ offset: this.out.length, likely: false })
+    this.out.byte(w.BR_IF)
+    this.out.u32(depth)
   }
 
   /** Linear address `offset` bytes into the region's page. */
@@ -195,6 +228,7 @@ export class GuestCode {
   write(slot: number, size: number): void {
     const local = localOf(slot & ~7)
     if (local < 0) throw new Error(`translator: slot ${slot} is not to be written`)
+    this.soil(slot >> 3)
     if (size === 3) this.set(local)
     else if (size === 2) {
       this.op(w.I32_WRAP_I64, w.I64_EXTEND_I32_U)
@@ -217,11 +251,33 @@ export class GuestCode {
     this.set(local)
   }
 
-  /** Stores the register of `slot` in the state area. */
+  private soil(register: number): void {
+    if (register >= GPRS) return
+    this.dirty |= 1 << register
+    const around = this.constructs.at(-1)
+    if (around) around.written |= 1 << register
+  }
+
+  /** At the start of a block: the state area has the general registers. */
+  assumeClean(): void {
+    this.dirty = 0
+  }
+
+  /** The state area gets all general registers that it does not have. Whoever leaves the region or this block has seen to that. */
+  flush(): void {
+    for (let n = 0; n < GPRS; n++) this.spill(n << 3)
+  }
+
+  /** The state area gets the register of `slot`: a general one only where it does not have it. */
   spill(slot: number): void {
     const aligned = slot & ~7
     const local = localOf(aligned)
     if (local < 0) return
+    if (aligned >> 3 < GPRS) {
+      const bit = 1 << (aligned >> 3)
+      if (!(this.dirty & bit)) return
+      this.dirty &= ~bit
+    }
     this.get(L_S)
     this.get(local)
     this.memory(w.I64_STORE, aligned)
@@ -234,6 +290,7 @@ export class GuestCode {
     this.get(L_S)
     this.memory(w.I64_LOAD, aligned)
     this.set(local)
+    this.dirty &= ~(1 << (aligned >> 3))
   }
 
   reloadContext(): void {

@@ -20,11 +20,12 @@ export const F_STORE32 = 14
 export const F_FMA = 15
 export const F_CALL = 16
 export const F_STACK = 17
+export const F_SLOW_PUSH = 18
 
 export const kernelFunctions: readonly { readonly name: string; readonly type: FunctionType }[] = [
-  { name: 'slow_load', type: { parameters: [I32, I64, I32], results: [I64] } },
-  { name: 'slow_store', type: { parameters: [I32, I64, I32, I64], results: [] } },
-  { name: 'load_for_write', type: { parameters: [I32, I64, I32], results: [I64] } },
+  { name: 'readable', type: { parameters: [I32, I64, I32], results: [I32] } },
+  { name: 'store_slowly', type: { parameters: [I32, I64, I32, I64], results: [I32] } },
+  { name: 'readable_for_write', type: { parameters: [I32, I64, I32], results: [I32] } },
   { name: 'execute_record', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'materialize', type: { parameters: [I32, I32, I64, I64, I64], results: [] } },
   { name: 'condition_on', type: { parameters: [I32, I32, I64, I64, I64, I32], results: [I32] } },
@@ -32,14 +33,15 @@ export const kernelFunctions: readonly { readonly name: string; readonly type: F
   { name: 'vector', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'x87', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'slow_load16', type: { parameters: [I32, I64, I32], results: [I32] } },
-  { name: 'slow_store16', type: { parameters: [I32, I64, I32], results: [] } },
+  { name: 'slow_store16', type: { parameters: [I32, I64, I32], results: [I32] } },
   { name: 'slow_float', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'float_mode', type: { parameters: [I32], results: [I32] } },
   { name: 'slow_load32', type: { parameters: [I32, I64, I32], results: [I32] } },
-  { name: 'slow_store32', type: { parameters: [I32, I64, I32], results: [] } },
+  { name: 'slow_store32', type: { parameters: [I32, I64, I32], results: [I32] } },
   { name: 'quick_fma', type: { parameters: [F64, F64, F64], results: [F64] } },
   { name: 'call_region', type: { parameters: [I32, I64, I32, I32], results: [I32] } },
   { name: 'stack_records', type: { parameters: [I32, I32, I32], results: [I32] } },
+  { name: 'push_slowly', type: { parameters: [I32, I64, I64], results: [I32] } },
 ]
 
 /** The table that regions call them through; `exported` are the core kernel's exports. */

@@ -1,8 +1,8 @@
 /**
  * One WebAssembly function for the nodes of a region (64-bit mode):
  *
- *   load registers · block $exit · blocks for what follows · dispatch on the entry · nodes and loops in order · end $exit · store registers, PC, budget,
- *   flags · return L_R
+ *   load budget and flags · block $exit · block $fault · blocks for what follows · dispatch on the entry, registers loaded · nodes and loops in order ·
+ *   end $fault · PC, budget and flags of the instruction that L_R names · end $exit · store PC, budget, flags · return L_R
  *
  * Jumps forward are branches out of a block that ends where they go; jumps back are branches to a loop, and look at the budget.
  */
@@ -35,7 +35,7 @@ import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
 import type { RegionNode, RegionPlan } from './plan.js'
 import type { IrRecord } from './record.js'
-import { registersOf } from './registers.js'
+import { RegisterLiveness } from './register-liveness.js'
 import { type Item, placesOf, structure } from './structure.js'
 import * as w from './wasm-ops.js'
 
@@ -44,6 +44,17 @@ const BUDGET_LOW = 64
 /** Bit of CTX: user mode. */
 const CTX_USER = 1
 
+// ---- what L_R says on the way to $fault: where in its block an instruction stands, the flags' kind, and the instruction's length where it is done but for a fault
+const TROUBLE_OFFSET = 0
+const TROUBLE_OFFSET_MASK = 0x3ff
+const TROUBLE_INDEX = 10
+const TROUBLE_INDEX_MASK = 0x3f
+const TROUBLE_KIND = 16
+/** As a kind: L_FK has it. */
+const TROUBLE_KIND_MASK = 0xff
+const TROUBLE_LENGTH = 24
+const TROUBLE_LENGTH_MASK = 0xf
+
 type Label =
   { readonly kind: 'item'; readonly item: Item } | { readonly kind: 'loop'; readonly heads: readonly number[] } | { readonly kind: 'plain' }
 
@@ -51,8 +62,7 @@ export class RegionCode implements Ways {
   private readonly g: GuestCode
   private readonly flags: Flags
   private readonly blocks: BlockCode
-  private readonly used: readonly number[]
-  private readonly written: readonly number[]
+  private readonly registers: RegisterLiveness
   private readonly items: readonly Item[]
   private readonly places: ReadonlyMap<number, number>
   /** Most instructions from the start of a node to its region's exit or the next look at the budget. */
@@ -64,6 +74,8 @@ export class RegionCode implements Ways {
   /** What is known of the flags where jumps forward reach a node; undefined where they differ. */
   private readonly arriving = new Map<number, FlagsKnown | undefined>()
   private current = 0
+  /** Code of the present node may leave at an instruction. */
+  private troubled = false
 
   /** `out`: where the code goes; empty. */
   constructor(
@@ -74,8 +86,7 @@ export class RegionCode implements Ways {
     this.flags = new Flags(this.g)
     const { nodes, entries } = plan
     const blocks = nodes.map((node) => node.block)
-    const registers = registersOf(blocks)
-    ;({ used: this.used, written: this.written } = registers)
+    this.registers = new RegisterLiveness(nodes)
     this.items = structure(
       nodes.map((node) => [node.taken, node.fall, node.returns, ...node.targets].filter((next) => next >= 0)),
       entries,
@@ -84,7 +95,11 @@ export class RegionCode implements Ways {
     this.longest = this.longestPaths()
     this.flagsLive = flagsLiveAtEnds(nodes, (from, to) => !this.isForward(from, to) || this.changesPage(from, to))
     for (const entry of entries) this.arriving.set(entry, undefined)
-    this.blocks = new BlockCode(this.g, this.flags, this, { blocks, ...registers })
+    this.blocks = new BlockCode(this.g, this.flags, this, {
+      blocks,
+      leave: (record) => this.leaveAt(record),
+      reloadAfter: (record) => this.reloadRegisters(this.registers.after(this.current, record)),
+    })
   }
 
   /** Instructions that one pass through the region may take: it may be entered only with this much budget. */
@@ -97,10 +112,13 @@ export class RegionCode implements Ways {
     const { g, items } = this
     this.prologue()
     this.open(w.BLOCK, { kind: 'plain' })
+    this.open(w.BLOCK, { kind: 'plain' })
     for (let n = items.length - 1; n >= 0; n--) this.open(w.BLOCK, { kind: 'item', item: items[n]! })
     this.dispatch()
     this.emitItems(items, true)
-    g.op(w.END)
+    this.close()
+    this.fault()
+    this.close()
     this.epilogue()
     return { locals: [...LOCAL_DECLARATIONS, ...this.blocks.calls.vectors.declarations], code: g.out, hints: g.hints }
   }
@@ -136,10 +154,13 @@ export class RegionCode implements Ways {
     g.set(L_PAGE)
   }
 
-  /** What the state area says of registers, budget and flags comes into the locals. */
+  private reloadRegisters(mask: number): void {
+    for (let n = 0; mask >> n !== 0; n++) if ((mask >> n) & 1) this.g.reload(n << 3)
+  }
+
+  /** What the state area says of budget, flags and vectors comes into the locals. */
   private loadState(): void {
     const { g } = this
-    for (const slot of this.used) g.reload(slot)
     this.blocks.calls.vectors.reloadAll()
     g.reloadContext()
     g.get(L_S)
@@ -163,9 +184,55 @@ export class RegionCode implements Ways {
     this.g.get(L_R)
   }
 
+  /** PC and budget become those of the instruction that L_R names (`troubleAt`), or of the next one where a store has dropped code of the region. */
+  private fault(): void {
+    const { g } = this
+    const part = (shift: number, mask: number): void => {
+      g.get(L_R)
+      g.i32(shift)
+      g.op(w.I32_SHR_U)
+      g.i32(mask)
+      g.op(w.I32_AND, w.I64_EXTEND_I32_U)
+    }
+    g.get(L_PC)
+    part(TROUBLE_OFFSET, TROUBLE_OFFSET_MASK)
+    g.op(w.I64_ADD)
+    g.set(L_PC)
+    g.get(L_BUDGET)
+    part(TROUBLE_INDEX, TROUBLE_INDEX_MASK)
+    g.op(w.I64_SUB)
+    g.set(L_BUDGET)
+    g.get(L_R)
+    g.i32(TROUBLE_KIND)
+    g.op(w.I32_SHR_U)
+    g.i32(TROUBLE_KIND_MASK)
+    g.op(w.I32_AND)
+    g.tee(L_P)
+    g.get(L_FK)
+    g.get(L_P)
+    g.i32(TROUBLE_KIND_MASK)
+    g.op(w.I32_NE, w.SELECT)
+    g.set(L_FK)
+    // A store that has been done, and no fault is pending: the region has lost a block.
+    part(TROUBLE_LENGTH, TROUBLE_LENGTH_MASK)
+    g.tee(L_V)
+    g.op(w.I64_EQZ)
+    g.get(L_S)
+    g.memory(w.I32_LOAD, S.FAULT)
+    g.op(w.I32_OR, w.I32_EQZ)
+    g.if()
+    g.get(L_PC)
+    g.get(L_V)
+    g.op(w.I64_ADD)
+    g.set(L_PC)
+    this.charge(1)
+    g.end()
+    g.i32(R_JUMP)
+    g.set(L_R)
+  }
+
   private storeState(): void {
     const { g } = this
-    for (const slot of this.written) g.spill(slot)
     this.blocks.calls.vectors.spillAll()
     g.get(L_S)
     g.get(L_PC)
@@ -215,6 +282,7 @@ export class RegionCode implements Ways {
         g.op(w.I64_ADD)
         g.set(L_PAGE)
       }
+      this.reloadRegisters(this.registers.at(entry))
       this.branchTo(entry)
     }
   }
@@ -246,10 +314,21 @@ export class RegionCode implements Ways {
   }
 
   private emitNode(n: number): void {
+    const { g } = this
+    const node = this.plan.nodes[n]!
     this.current = n
+    this.troubled = false
     this.flags.assume(this.arriving.get(n))
-    this.blocks.emit(this.plan.nodes[n]!, this.flagsLive[n]!)
-    this.g.op(w.UNREACHABLE)
+    g.assumeClean()
+    this.open(w.BLOCK, { kind: 'plain' })
+    this.blocks.emit(node, this.flagsLive[n]!)
+    g.op(w.UNREACHABLE)
+    this.close()
+    if (!this.troubled) return g.op(w.UNREACHABLE)
+    g.pageAddress(node.position)
+    g.set(L_PC)
+    g.op(w.BR)
+    g.out.u32(this.labels.length - 2)
   }
 
   /** Labels between the present place and the innermost that fits. */
@@ -278,6 +357,7 @@ export class RegionCode implements Ways {
 
   out(result: number): void {
     const { g } = this
+    g.flush()
     this.flags.settle()
     g.i32(result)
     g.set(L_R)
@@ -287,10 +367,24 @@ export class RegionCode implements Ways {
 
   leaveAt(record: IrRecord): void {
     const { g } = this
-    g.pageAddress(this.node.position + record.offset)
-    g.set(L_PC)
-    this.charge(record.index)
-    this.out(R_JUMP)
+    g.flush()
+    this.troubleAt(record)
+    g.op(w.BR)
+    g.out.u32(this.troubleDepth)
+  }
+
+  troubleAt(record: IrRecord, length = 0): void {
+    const { g } = this
+    this.troubled = true
+    const kind = this.flags.settled() ?? TROUBLE_KIND_MASK
+    const { offset, index } = record
+    g.i32((offset << TROUBLE_OFFSET) | (index << TROUBLE_INDEX) | (kind << TROUBLE_KIND) | (length << TROUBLE_LENGTH))
+    g.set(L_R)
+  }
+
+  /** The node's own block is the innermost. */
+  get troubleDepth(): number {
+    return this.g.depth
   }
 
   leaveTo(delta: number, result = R_JUMP): void {
@@ -311,6 +405,7 @@ export class RegionCode implements Ways {
 
   goTo(to: number, delta: number, spent: boolean): void {
     if (to < 0) return this.leaveTo(delta, R_NEXT)
+    this.g.flush()
     if (this.changesPage(this.current, to)) this.checkPage(this.plan.nodes[to]!, delta)
     return this.enter(to, delta, spent)
   }
@@ -325,6 +420,7 @@ export class RegionCode implements Ways {
 
   call(delta: number): void {
     const { g } = this
+    g.flush()
     this.flags.settle()
     this.storeState()
     g.get(L_S)
@@ -340,15 +436,17 @@ export class RegionCode implements Ways {
     g.get(L_R)
     g.op(w.RETURN)
     g.end()
-    this.loadState()
-    this.flags.forget()
     const to = this.node.returns
+    this.loadState()
+    this.reloadRegisters(this.registers.at(to))
+    this.flags.forget()
     if (this.changesPage(this.current, to)) this.checkPage(this.plan.nodes[to]!, delta)
     this.enter(to, delta, true)
   }
 
   private enter(to: number, delta: number, spent: boolean): void {
     const forward = this.isForward(this.current, to)
+    this.g.flush()
     // A string instruction may have used up more than was allowed for.
     if (!forward || spent) this.leaveBelow(this.longest[to]! + BUDGET_LOW, delta)
     this.flags.settle()

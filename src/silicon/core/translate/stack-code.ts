@@ -48,6 +48,7 @@ export class StackCode {
     }
     g.set(L_LA)
     const table = pops ? S.TLB_READ : S.TLB_WRITE
+    g.flush()
     access.pushHit(table, bytes)
     g.ifLikely()
     access.pushHost(table)
@@ -90,7 +91,7 @@ export class StackCode {
     const { g, access } = this
     g.read64(S.RSP)
     g.set(L_LA)
-    access.load(record, 3, w.I64_LOAD, 0)
+    access.load(record, 3, w.I64_LOAD)
     g.set(L_PC)
   }
 }

@@ -2,7 +2,7 @@
 
 import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
-import { type GuestCode, L_LA, L_P, L_S, L_V } from './guest.js'
+import { type GuestCode, L_LA, L_P, L_S } from './guest.js'
 import { F_LOAD16, F_LOAD32, F_SLOW_LOAD, F_STORE16, F_STORE32 } from './kernel-functions.js'
 import type { IrRecord } from './record.js'
 import { simd, simdMemory, zeroVector } from './vector-form-code.js'
@@ -18,7 +18,6 @@ export class VectorAccess {
   constructor(
     private readonly g: GuestCode,
     private readonly access: AccessCode,
-    private readonly leave: (record: IrRecord) => void,
   ) {}
 
   private address(): void {
@@ -37,13 +36,6 @@ export class VectorAccess {
     g.i32(bytes - 1)
     g.op(w.I32_AND, w.I32_EQZ, w.I32_AND)
     return undefined
-  }
-
-  private leaveOnTrouble(record: IrRecord, stale: boolean): void {
-    this.access.pushTrouble(stale)
-    this.g.ifUnlikely()
-    this.leave(record)
-    this.g.end()
   }
 
   /** `into` = 16 bytes. */
@@ -67,21 +59,8 @@ export class VectorAccess {
 
   /** Pushes the linear-memory address of the operand of `bytes` bytes; `slow`: the kernel's way to it. */
   private pushVector(record: IrRecord, alignment: number, bytes: number, slow: number): void {
-    const { g, access } = this
     this.address()
-    this.pushVectorHit(S.TLB_READ, bytes, alignment)
-    g.ifLikely(w.TYPE_I32)
-    access.pushHost(S.TLB_READ)
-    g.else()
-    g.get(L_S)
-    g.get(L_LA)
-    g.i32(alignment)
-    g.call(slow)
-    g.set(L_P)
-    this.leaveOnTrouble(record, true)
-    g.reloadContext()
-    g.get(L_P)
-    g.end()
+    this.access.pushPlace(record, S.TLB_READ, () => this.pushVectorHit(S.TLB_READ, bytes, alignment), slow, alignment)
   }
 
   /** Stores the 16 bytes of local `from`. */
@@ -103,6 +82,7 @@ export class VectorAccess {
         simdMemory(g, 'v128.store', at + 16 * n)
       })
     this.address()
+    g.flush()
     this.pushVectorHit(S.TLB_WRITE, 16 * parts.length, alignment)
     g.ifLikely()
     access.pushHost(S.TLB_WRITE)
@@ -110,13 +90,12 @@ export class VectorAccess {
     put(L_P, 0)
     g.else()
     put(L_S, S.VT1)
+    access.trouble.troubleAt(record)
     g.get(L_S)
     g.get(L_LA)
     g.i32(alignment)
     g.call(slow)
-    this.leaveOnTrouble(record, false)
-    access.noteStale()
-    g.reloadContext()
+    access.afterStore()
     g.end()
   }
 
@@ -124,26 +103,12 @@ export class VectorAccess {
   loadNarrow(record: IrRecord, bytes: number, into: number): void {
     const { g, access } = this
     this.address()
-    access.pushHit(S.TLB_READ, bytes)
-    g.ifLikely(w.TYPE_V128)
     if (bytes < 4) zeroVector(g)
-    access.pushHost(S.TLB_READ)
+    access.pushPlace(record, S.TLB_READ, () => access.pushHit(S.TLB_READ, bytes), F_SLOW_LOAD, bytes)
     if (bytes < 4) {
       g.memory(bytes === 1 ? w.I64_LOAD8_U : w.I64_LOAD16_U, 0)
       simd(g, 'i64x2.replace_lane', 0)
     } else simdMemory(g, bytes === 4 ? 'v128.load32_zero' : 'v128.load64_zero', 0)
-    g.else()
-    g.get(L_S)
-    g.get(L_LA)
-    g.i32(bytes)
-    g.call(F_SLOW_LOAD)
-    g.set(L_V)
-    this.leaveOnTrouble(record, true)
-    g.reloadContext()
-    zeroVector(g)
-    g.get(L_V)
-    simd(g, 'i64x2.replace_lane', 0)
-    g.end()
     g.set(into)
   }
 
@@ -151,6 +116,7 @@ export class VectorAccess {
   storeLane(record: IrRecord, bytes: number, lane: number, from: number): void {
     const { g, access } = this
     this.address()
+    g.flush()
     access.pushHit(S.TLB_WRITE, bytes)
     g.ifLikely()
     access.pushHost(S.TLB_WRITE)
