@@ -141,6 +141,11 @@ export interface FunctionBody {
   readonly hints?: readonly BranchHint[]
 }
 
+/** A function whose type is `type` of the module's types. */
+export interface TypedBody extends FunctionBody {
+  readonly type: number
+}
+
 function writeLocals(out: ByteWriter, { locals }: FunctionBody): void {
   out.u32(locals.length)
   for (const [count, kind] of locals) {
@@ -153,7 +158,7 @@ const WRITER_BYTES = 1 << 15
 
 /**
  * Encodes modules that import `env.memory` and the table `env.functions`, whose functions have the types `imports` (type indexes and places 0, 1, …), and that
- * define and export as f0, f1, … one function of type `type` for each body. A table, because V8 compiles a wrapper for each signature of an imported
+ * define functions 0, 1, …: one of type `type`, which is exported as f0, and others. A table, because V8 compiles a wrapper for each signature of an imported
  * function with each module (60 µs apiece in Node 20), whether or not it is ever needed. What it writes to is used again: modules are made by the thousand.
  */
 export class ModuleEncoder {
@@ -163,6 +168,7 @@ export class ModuleEncoder {
   private readonly code = new ByteWriter(WRITER_BYTES)
   private readonly one = new ByteWriter(WRITER_BYTES)
   private readonly small = new ByteWriter()
+  private readonly exports = new ByteWriter()
 
   constructor(imports: readonly FunctionType[], type: FunctionType) {
     const head = new ByteWriter(1024)
@@ -171,25 +177,23 @@ export class ModuleEncoder {
     section(head, 2, writeImports(imports.length))
     this.head = head.copy()
     this.typeIndex = imports.length
+    this.exports.u32(1)
+    this.exports.name('f0')
+    this.exports.bytes([0, 0])
   }
 
   /** The module; its bytes stand until the next call. */
-  encode(bodies: readonly FunctionBody[]): Uint8Array {
+  encode(body: FunctionBody, others: readonly TypedBody[]): Uint8Array {
+    const bodies = [body, ...others]
     const { out, small } = this
     out.reset()
     out.bytes(this.head)
     small.reset()
     small.u32(bodies.length)
-    for (let n = 0; n < bodies.length; n++) small.u32(this.typeIndex)
+    small.u32(this.typeIndex)
+    for (const { type } of others) small.u32(type)
     section(out, 3, small)
-    small.reset()
-    small.u32(bodies.length)
-    for (let n = 0; n < bodies.length; n++) {
-      small.name(`f${n}`)
-      small.byte(0x00)
-      small.u32(n)
-    }
-    section(out, 7, small)
+    section(out, 7, this.exports)
     if (bodies.some((body) => body.hints?.length)) this.writeHints(bodies)
     this.writeCode(bodies)
     return out.view()

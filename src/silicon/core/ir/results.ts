@@ -7,8 +7,3 @@ export const R_EXIT = 3
 export const R_RETURNED = 4
 /** No result is larger; addresses of records are. */
 export const R_LAST = 4
-
-// What translated code is told of a store that its soft TLB did not have; 0: all is well.
-export const STORE_FAULT = 1
-/** The store has been made, and some region has lost a block by it. */
-export const STORE_STALE = 2

@@ -1,9 +1,10 @@
 /** Code of one node of a region: its block's records in order, and the ways out of it. */
 
+import { ACCESS_PUSH } from '../ir/access-kinds.js'
 import { R_JUMP, R_NEXT } from '../ir/results.js'
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
-import { AccessCode, loadForms, type Trouble } from './access-code.js'
+import { AccessCode, loadForms, type Stale, type Trouble } from './access-code.js'
 import { ArithmeticCode, binaryForm } from './arithmetic-code.js'
 import { BitCode } from './bit-code.js'
 import { type CallContext, CallCode, mayDropCode } from './call-code.js'
@@ -205,7 +206,7 @@ export class BlockCode {
   }
 
   /** Where a store has dropped a block of this region, that is left at the next instruction: at once, where nothing of this one, so long, is left to do. */
-  private staleAfter(position: number): number | (() => void) {
+  private staleAfter(position: number): Stale {
     const next = this.block.records[position + 1]
     const record = this.block.records[position]!
     if (next && next.index !== record.index) return next.offset - record.offset
@@ -213,13 +214,13 @@ export class BlockCode {
     return this.access.markStale
   }
 
-  private emitPush(record: IrRecord, push: () => void, stale: number | (() => void)): void {
+  private emitPush(record: IrRecord, push: () => void, stale: Stale): void {
     const { g, access } = this
     g.read64(S.RSP)
     g.i64(-8)
     g.op(w.I64_ADD)
     g.set(L_LA)
-    access.push(record, push, stale)
+    access.store(record, 3, push, stale, ACCESS_PUSH)
     this.stack.move(-8)
   }
 

@@ -182,7 +182,6 @@ export class CallCode {
     g.call(F_STACK)
     g.set(L_R)
     for (const slot of slots) g.reload(slot)
-    g.reloadContext()
     g.get(L_R)
     g.ifUnlikely()
     g.get(L_S)
@@ -221,7 +220,6 @@ export class CallCode {
 
   private afterCall(): void {
     const { g } = this
-    g.reloadContext()
     g.get(L_S)
     g.memory(w.I64_LOAD, S.BUDGET)
     g.set(L_BUDGET)
@@ -353,7 +351,7 @@ export class CallCode {
     else this.leaveOnFault(record)
     for (const slot of general.writes) g.reload(slot)
     vectors.reload(xmm.writes)
-    if (memory) this.afterAccess()
+    if (memory) this.access.noteStale()
     if (writesFlags(id)) this.flags.inState()
     if (!isQuiet(id)) vectors.reloadMode()
   }
@@ -374,7 +372,6 @@ export class CallCode {
     this.leaveOnFault(record)
     for (const slot of general.writes) g.reload(slot)
     vectors.reload(xmm.writes)
-    if (record.a === IN_MEMORY) g.reloadContext()
   }
 
   /** x87 instructions that touch neither general registers nor flags. */
@@ -389,7 +386,7 @@ export class CallCode {
     g.i32(record.address)
     g.call(F_X87)
     this.leaveOnFault(record)
-    if (memory) this.afterAccess()
+    if (memory) this.access.noteStale()
   }
 
   /** Pops an answer of the kernel: not zero means that a fault is pending. */
@@ -398,10 +395,5 @@ export class CallCode {
     g.ifUnlikely()
     this.context.leave(record)
     g.end()
-  }
-
-  private afterAccess(): void {
-    this.g.reloadContext()
-    this.access.noteStale()
   }
 }

@@ -16,31 +16,29 @@ const L_GPR = 2
 const L_TEMPORARY = 18
 /** Linear address of the region's page. */
 export const L_PAGE = 26
-/** CTX, zero-extended. */
-export const L_CTX = 27
-export const L_BUDGET = 28
+export const L_BUDGET = 27
 /** Flags in parts: operands and sign-extended result (ir/flag-kinds.ts). */
-export const L_FA = 29
-export const L_FB = 30
-export const L_FR = 31
+export const L_FA = 28
+export const L_FB = 29
+export const L_FR = 30
 /** Linear address of the access under way. */
-export const L_LA = 32
-export const L_V = 33
-export const L_V2 = 34
+export const L_LA = 31
+export const L_V = 32
+export const L_V2 = 33
 /** RIP to leave with. */
-export const L_PC = 35
+export const L_PC = 34
 /** CF and OF while they are kept apart (flags.ts): 0 or 1. */
-export const L_CF = 36
-export const L_OF = 37
-export const L_FK = 38
-export const L_P = 39
+export const L_CF = 35
+export const L_OF = 36
+export const L_FK = 37
+export const L_P = 38
 /** Set when a store has dropped cached code: leave after the instruction. */
-export const L_STALE = 40
-export const L_R = 41
+export const L_STALE = 39
+export const L_R = 40
 /** Host address of the operand that this instruction writes back, or 0. */
-export const L_WRITEBACK = 42
+export const L_WRITEBACK = 41
 export const LOCAL_DECLARATIONS: readonly (readonly [number, number])[] = [
-  [36, 0x7e],
+  [35, 0x7e],
   [5, 0x7f],
 ]
 
@@ -129,6 +127,12 @@ export class GuestCode {
 
   block(): void {
     this.construct(w.BLOCK, w.TYPE_EMPTY)
+  }
+
+  /** Calls a function of the region's own module. */
+  callOwn(index: number): void {
+    this.out.byte(w.CALL)
+    this.out.u32(index)
   }
 
   if(type: number = w.TYPE_EMPTY): void {
@@ -293,9 +297,9 @@ export class GuestCode {
     this.dirty &= ~(1 << (aligned >> 3))
   }
 
-  reloadContext(): void {
+  /** Pushes CTX, zero-extended. */
+  context(): void {
     this.get(L_S)
     this.memory(w.I64_LOAD32_U, S.CTX)
-    this.set(L_CTX)
   }
 }

@@ -2,46 +2,32 @@
 
 import { F64, type FunctionType, I32, I64 } from '../../../lib/wasm-encoder.js'
 
-export const F_SLOW_LOAD = 0
-export const F_SLOW_STORE = 1
-export const F_LOAD_FOR_WRITE = 2
-export const F_RECORD = 3
-export const F_MATERIALIZE = 4
-export const F_CONDITION = 5
-export const F_CARRY = 6
-export const F_VECTOR = 7
-export const F_X87 = 8
-export const F_LOAD16 = 9
-export const F_STORE16 = 10
-export const F_FLOAT = 11
-export const F_FLOAT_MODE = 12
-export const F_LOAD32 = 13
-export const F_STORE32 = 14
-export const F_FMA = 15
-export const F_CALL = 16
-export const F_STACK = 17
-export const F_SLOW_PUSH = 18
+export const F_ACCESS = 0
+export const F_RECORD = 1
+export const F_MATERIALIZE = 2
+export const F_CONDITION = 3
+export const F_CARRY = 4
+export const F_VECTOR = 5
+export const F_X87 = 6
+export const F_FLOAT = 7
+export const F_FLOAT_MODE = 8
+export const F_FMA = 9
+export const F_CALL = 10
+export const F_STACK = 11
 
 export const kernelFunctions: readonly { readonly name: string; readonly type: FunctionType }[] = [
-  { name: 'readable', type: { parameters: [I32, I64, I32], results: [I32] } },
-  { name: 'store_slowly', type: { parameters: [I32, I64, I32, I64], results: [I32] } },
-  { name: 'readable_for_write', type: { parameters: [I32, I64, I32], results: [I32] } },
+  { name: 'access', type: { parameters: [I32, I64, I32, I64], results: [I32] } },
   { name: 'execute_record', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'materialize', type: { parameters: [I32, I32, I64, I64, I64], results: [] } },
   { name: 'condition_on', type: { parameters: [I32, I32, I64, I64, I64, I32], results: [I32] } },
   { name: 'carry_on', type: { parameters: [I32, I32, I64, I64, I64], results: [I64] } },
   { name: 'vector', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'x87', type: { parameters: [I32, I32], results: [I32] } },
-  { name: 'slow_load16', type: { parameters: [I32, I64, I32], results: [I32] } },
-  { name: 'slow_store16', type: { parameters: [I32, I64, I32], results: [I32] } },
   { name: 'slow_float', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'float_mode', type: { parameters: [I32], results: [I32] } },
-  { name: 'slow_load32', type: { parameters: [I32, I64, I32], results: [I32] } },
-  { name: 'slow_store32', type: { parameters: [I32, I64, I32], results: [I32] } },
   { name: 'quick_fma', type: { parameters: [F64, F64, F64], results: [F64] } },
   { name: 'call_region', type: { parameters: [I32, I64, I32, I32], results: [I32] } },
   { name: 'stack_records', type: { parameters: [I32, I32, I32], results: [I32] } },
-  { name: 'push_slowly', type: { parameters: [I32, I64, I64], results: [I32] } },
 ]
 
 /** The table that regions call them through; `exported` are the core kernel's exports. */

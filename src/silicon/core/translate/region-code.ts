@@ -10,27 +10,20 @@
 import type { ByteWriter, FunctionBody } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES } from '../../fabric-layout.js'
 import { BLOCK_FIRST_RECORD } from '../ir/ops.js'
+import {
+  WHAT_FLAGS,
+  WHAT_FLAGS_MASK,
+  WHAT_INDEX,
+  WHAT_INDEX_MASK,
+  WHAT_LENGTH,
+  WHAT_LENGTH_MASK,
+  WHAT_OFFSET_MASK,
+} from '../ir/access-kinds.js'
 import { R_JUMP, R_NEXT, R_RETURNED } from '../ir/results.js'
 import * as S from '../state/layout.js'
 import { BlockCode, type Ways } from './block-code.js'
 import { type FlagsKnown, Flags } from './flags.js'
-import {
-  GuestCode,
-  L_BUDGET,
-  L_CTX,
-  L_ENTRY,
-  L_FA,
-  L_FB,
-  L_FK,
-  L_FR,
-  L_P,
-  L_PAGE,
-  L_PC,
-  L_R,
-  L_S,
-  L_V,
-  LOCAL_DECLARATIONS,
-} from './guest.js'
+import { GuestCode, L_BUDGET, L_ENTRY, L_FA, L_FB, L_FK, L_FR, L_P, L_PAGE, L_PC, L_R, L_S, L_V, LOCAL_DECLARATIONS } from './guest.js'
 import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
 import type { RegionNode, RegionPlan } from './plan.js'
@@ -43,17 +36,6 @@ import * as w from './wasm-ops.js'
 const BUDGET_LOW = 64
 /** Bit of CTX: user mode. */
 const CTX_USER = 1
-
-// ---- what L_R says on the way to $fault: where in its block an instruction stands, the flags' kind, and the instruction's length where it is done but for a fault
-const TROUBLE_OFFSET = 0
-const TROUBLE_OFFSET_MASK = 0x3ff
-const TROUBLE_INDEX = 10
-const TROUBLE_INDEX_MASK = 0x3f
-const TROUBLE_KIND = 16
-/** As a kind: L_FK has it. */
-const TROUBLE_KIND_MASK = 0xff
-const TROUBLE_LENGTH = 24
-const TROUBLE_LENGTH_MASK = 0xf
 
 type Label =
   { readonly kind: 'item'; readonly item: Item } | { readonly kind: 'loop'; readonly heads: readonly number[] } | { readonly kind: 'plain' }
@@ -162,7 +144,6 @@ export class RegionCode implements Ways {
   private loadState(): void {
     const { g } = this
     this.blocks.calls.vectors.reloadAll()
-    g.reloadContext()
     g.get(L_S)
     g.memory(w.I64_LOAD, S.BUDGET)
     g.set(L_BUDGET)
@@ -184,7 +165,7 @@ export class RegionCode implements Ways {
     this.g.get(L_R)
   }
 
-  /** PC and budget become those of the instruction that L_R names (`troubleAt`), or of the next one where a store has dropped code of the region. */
+  /** PC and budget become those of the instruction that L_R names (ir/access-kinds.ts), or of the next one where a store has dropped code of the region. */
   private fault(): void {
     const { g } = this
     const part = (shift: number, mask: number): void => {
@@ -195,26 +176,26 @@ export class RegionCode implements Ways {
       g.op(w.I32_AND, w.I64_EXTEND_I32_U)
     }
     g.get(L_PC)
-    part(TROUBLE_OFFSET, TROUBLE_OFFSET_MASK)
+    part(0, WHAT_OFFSET_MASK)
     g.op(w.I64_ADD)
     g.set(L_PC)
     g.get(L_BUDGET)
-    part(TROUBLE_INDEX, TROUBLE_INDEX_MASK)
+    part(WHAT_INDEX, WHAT_INDEX_MASK)
     g.op(w.I64_SUB)
     g.set(L_BUDGET)
     g.get(L_R)
-    g.i32(TROUBLE_KIND)
+    g.i32(WHAT_FLAGS)
     g.op(w.I32_SHR_U)
-    g.i32(TROUBLE_KIND_MASK)
+    g.i32(WHAT_FLAGS_MASK)
     g.op(w.I32_AND)
     g.tee(L_P)
     g.get(L_FK)
     g.get(L_P)
-    g.i32(TROUBLE_KIND_MASK)
+    g.i32(WHAT_FLAGS_MASK)
     g.op(w.I32_NE, w.SELECT)
     g.set(L_FK)
     // A store that has been done, and no fault is pending: the region has lost a block.
-    part(TROUBLE_LENGTH, TROUBLE_LENGTH_MASK)
+    part(WHAT_LENGTH, WHAT_LENGTH_MASK)
     g.tee(L_V)
     g.op(w.I64_EQZ)
     g.get(L_S)
@@ -368,18 +349,16 @@ export class RegionCode implements Ways {
   leaveAt(record: IrRecord): void {
     const { g } = this
     g.flush()
-    this.troubleAt(record)
+    g.i32(this.place(record))
+    g.set(L_R)
     g.op(w.BR)
     g.out.u32(this.troubleDepth)
   }
 
-  troubleAt(record: IrRecord, length = 0): void {
-    const { g } = this
+  place(record: IrRecord): number {
     this.troubled = true
-    const kind = this.flags.settled() ?? TROUBLE_KIND_MASK
-    const { offset, index } = record
-    g.i32((offset << TROUBLE_OFFSET) | (index << TROUBLE_INDEX) | (kind << TROUBLE_KIND) | (length << TROUBLE_LENGTH))
-    g.set(L_R)
+    const kind = this.flags.settled() ?? WHAT_FLAGS_MASK
+    return record.offset | (record.index << WHAT_INDEX) | (kind << WHAT_FLAGS)
   }
 
   /** The node's own block is the innermost. */
@@ -501,13 +480,13 @@ export class RegionCode implements Ways {
     g.pageAddress(page)
     g.op(w.I64_XOR)
     g.tee(L_V)
-    g.get(L_CTX)
+    g.context()
     g.op(w.I64_NE)
     // A global page has the number of all spaces in place of this one's.
     g.get(L_V)
     g.get(L_S)
     g.memory(w.I64_LOAD32_U, S.GLOBAL_SPACE)
-    g.get(L_CTX)
+    g.context()
     g.i64(CTX_USER)
     g.op(w.I64_AND, w.I64_OR, w.I64_NE, w.I32_AND)
     g.get(L_P)

@@ -84,7 +84,10 @@ export class RegisterLiveness {
   /** Those that are read behind record `record` of node `n`. */
   after(n: number, record: IrRecord): number {
     const { records } = this.nodes[n]!.block
-    return records.slice(records.indexOf(record) + 1).map(effectOf).reduceRight(before, this.liveOut(n))
+    return records
+      .slice(records.indexOf(record) + 1)
+      .map(effectOf)
+      .reduceRight(before, this.liveOut(n))
   }
 
   /** Behind a call that stays one registers are loaded again: node `returns` needs none of them here. */

@@ -1,18 +1,12 @@
 /** Code for memory operands of vector instructions. Their linear address stands in T0. */
 
+import { ACCESS_LOAD, ACCESS_LOAD16, ACCESS_LOAD32, ACCESS_STORE16, ACCESS_STORE32, ANY_ADDRESS, BY_MXCSR } from '../ir/access-kinds.js'
 import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
 import { type GuestCode, L_LA, L_P, L_S } from './guest.js'
-import { F_LOAD16, F_LOAD32, F_SLOW_LOAD, F_STORE16, F_STORE32 } from './kernel-functions.js'
 import type { IrRecord } from './record.js'
 import { simd, simdMemory, zeroVector } from './vector-form-code.js'
 import * as w from './wasm-ops.js'
-
-// Alignment of 16-byte operands, as kernel/translated-vector.ts has it.
-export const ANY_ADDRESS = 0
-/** Misaligned addresses are for MXCSR.MM to allow. */
-export const BY_MXCSR = 1
-export const ALIGNED = 2
 
 export class VectorAccess {
   constructor(
@@ -40,7 +34,7 @@ export class VectorAccess {
 
   /** `into` = 16 bytes. */
   load16(record: IrRecord, alignment: number, into: number): void {
-    this.pushVector(record, alignment, 16, F_LOAD16)
+    this.pushVector(record, alignment, 16)
     simdMemory(this.g, 'v128.load', 0)
     this.g.set(into)
   }
@@ -48,7 +42,7 @@ export class VectorAccess {
   /** `low` and `high` = 32 bytes. */
   load32(record: IrRecord, alignment: number, low: number, high: number): void {
     const { g } = this
-    this.pushVector(record, alignment, 32, F_LOAD32)
+    this.pushVector(record, alignment, 32)
     g.tee(L_P)
     simdMemory(g, 'v128.load', 0)
     g.set(low)
@@ -57,23 +51,24 @@ export class VectorAccess {
     g.set(high)
   }
 
-  /** Pushes the linear-memory address of the operand of `bytes` bytes; `slow`: the kernel's way to it. */
-  private pushVector(record: IrRecord, alignment: number, bytes: number, slow: number): void {
+  /** Pushes the linear-memory address of the operand of `bytes` bytes. */
+  private pushVector(record: IrRecord, alignment: number, bytes: number): void {
     this.address()
-    this.access.pushPlace(record, S.TLB_READ, () => this.pushVectorHit(S.TLB_READ, bytes, alignment), slow, alignment)
+    const kind = bytes === 16 ? ACCESS_LOAD16 : ACCESS_LOAD32
+    this.access.pushPlace(record, kind, alignment, () => this.pushVectorHit(S.TLB_READ, bytes, alignment))
   }
 
   /** Stores the 16 bytes of local `from`. */
   store16(record: IrRecord, alignment: number, from: number): void {
-    this.storeVector(record, alignment, [from], F_STORE16)
+    this.storeVector(record, alignment, [from])
   }
 
   /** Stores locals `low` and `high`. */
   store32(record: IrRecord, alignment: number, low: number, high: number): void {
-    this.storeVector(record, alignment, [low, high], F_STORE32)
+    this.storeVector(record, alignment, [low, high])
   }
 
-  private storeVector(record: IrRecord, alignment: number, parts: readonly number[], slow: number): void {
+  private storeVector(record: IrRecord, alignment: number, parts: readonly number[]): void {
     const { g, access } = this
     const put = (base: number, at: number): void =>
       parts.forEach((local, n) => {
@@ -90,12 +85,7 @@ export class VectorAccess {
     put(L_P, 0)
     g.else()
     put(L_S, S.VT1)
-    access.trouble.troubleAt(record)
-    g.get(L_S)
-    g.get(L_LA)
-    g.i32(alignment)
-    g.call(slow)
-    access.afterStore()
+    access.storeSlowly(record, alignment, undefined, access.markStale, parts.length === 1 ? ACCESS_STORE16 : ACCESS_STORE32)
     g.end()
   }
 
@@ -104,7 +94,7 @@ export class VectorAccess {
     const { g, access } = this
     this.address()
     if (bytes < 4) zeroVector(g)
-    access.pushPlace(record, S.TLB_READ, () => access.pushHit(S.TLB_READ, bytes), F_SLOW_LOAD, bytes)
+    access.pushPlace(record, ACCESS_LOAD, Math.log2(bytes), () => access.pushHit(S.TLB_READ, bytes))
     if (bytes < 4) {
       g.memory(bytes === 1 ? w.I64_LOAD8_U : w.I64_LOAD16_U, 0)
       simd(g, 'i64x2.replace_lane', 0)

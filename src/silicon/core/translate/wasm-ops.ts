@@ -10,6 +10,7 @@ export const BR = 0x0c
 export const BR_IF = 0x0d
 export const BR_TABLE = 0x0e
 export const RETURN = 0x0f
+export const CALL = 0x10
 export const CALL_INDIRECT = 0x11
 export const DROP = 0x1a
 export const SELECT = 0x1b
