@@ -3,15 +3,25 @@
 import { FLAG_ADD, FLAG_DEC, FLAG_IMUL64, FLAG_INC, FLAG_KIND_SHIFT, FLAG_LOCAL, FLAG_LOGIC, FLAG_SUB } from '../ir/flag-kinds.js'
 import * as op from '../ir/ops.js'
 import type { Flags } from './flags.js'
-import { type GuestCode, L_FA, L_FB, L_FK, L_FR, L_LA, L_V, L_V2 } from './guest.js'
+import { type GuestCode, L_FA, L_FB, L_FK, L_FR, L_LA, L_P, L_V, L_V2 } from './guest.js'
 import type { IrRecord } from './record.js'
 import * as w from './wasm-ops.js'
 
 /** ADD OR ADC SBB AND SUB XOR CMP TEST. */
 const wide = [w.I64_ADD, w.I64_OR, w.I64_ADD, w.I64_SUB, w.I64_AND, w.I64_SUB, w.I64_XOR, w.I64_SUB, w.I64_AND]
 const kinds = [FLAG_ADD, FLAG_LOGIC, FLAG_ADD, FLAG_SUB, FLAG_LOGIC, FLAG_SUB, FLAG_LOGIC, FLAG_SUB, FLAG_LOGIC]
+const narrow = [w.I32_ADD, w.I32_OR, 0, 0, w.I32_AND, w.I32_SUB, w.I32_XOR, w.I32_SUB, w.I32_AND]
+const narrowShifts = [w.I32_SHL, w.I32_SHR_U, w.I32_SHR_S]
+const narrowCodes: ReadonlyMap<number, number> = new Map([
+  [w.I64_ADD, w.I32_ADD],
+  [w.I64_OR, w.I32_OR],
+  [w.I64_AND, w.I32_AND],
+  [w.I64_SUB, w.I32_SUB],
+  [w.I64_XOR, w.I32_XOR],
+])
 const ADC = 2
 const SBB = 3
+const XOR = 6
 const CMP = 7
 
 export class ArithmeticCode {
@@ -36,15 +46,18 @@ export class ArithmeticCode {
     const { g, flags } = this
     const writes = family < CMP
     if (!live && !writes) return
+    if (family === XOR && !immediate && record.a === record.b && size >= 2) return this.zero(record, size, live)
     const carries = family === ADC || family === SBB
+    if (size === 2 && !carries) return this.narrow(record, family, immediate, live)
+    const keeps = live && kinds[family] !== FLAG_LOGIC
     if (carries) {
       flags.pushCarry()
       g.set(L_V2)
     }
     g.read(record.a, size)
-    if (live) g.tee(L_V)
+    if (keeps) g.tee(L_V)
     this.pushSecond(record, size, immediate)
-    if (live) {
+    if (keeps) {
       // The old parts may be operands' source only through pushCarry, which is done.
       g.tee(L_FB)
       g.get(L_V)
@@ -65,6 +78,47 @@ export class ArithmeticCode {
     if (writes) g.write(record.d, size)
   }
 
+  /** 32 bits, without a carry: the parts need not be cut to size. */
+  private narrow(record: IrRecord, family: number, immediate: boolean, live: boolean): void {
+    const { g, flags } = this
+    const keeps = live && kinds[family] !== FLAG_LOGIC
+    g.read64(record.a)
+    if (keeps) g.tee(L_FA)
+    g.op(w.I32_WRAP_I64)
+    if (immediate) {
+      if (keeps) {
+        g.i64(record.imm)
+        g.set(L_FB)
+      }
+      g.i32(record.imm)
+    } else {
+      g.read64(record.b)
+      if (keeps) g.tee(L_FB)
+      g.op(w.I32_WRAP_I64)
+    }
+    g.op(narrow[family]!)
+    const writes = family < CMP
+    if (live) {
+      if (writes) g.tee(L_P)
+      g.op(w.I64_EXTEND_I32_S)
+      g.set(L_FR)
+      if (writes) g.get(L_P)
+      flags.became(kinds[family]!, 2)
+    }
+    if (writes) g.writeNarrow(record.d)
+  }
+
+  /** XOR of a register with itself. */
+  private zero(record: IrRecord, size: number, live: boolean): void {
+    const { g } = this
+    g.i64(0)
+    if (live) {
+      g.tee(L_FR)
+      this.flags.became(FLAG_LOGIC, size)
+    }
+    g.write(record.d, 3)
+  }
+
   /** The comparison of a fused compare-and-branch. */
   comparison(record: IrRecord, family: number, size: number, immediate: boolean): void {
     this.binary(record, family, size, immediate, true)
@@ -73,11 +127,23 @@ export class ArithmeticCode {
   /** The forms without flags, 32 and 64 bits. */
   flagless(record: IrRecord, code: number, size: number, immediate: boolean): void {
     const { g } = this
+    if (code === w.I64_XOR && !immediate && record.a === record.b) return this.zero(record, size, false)
+    const short = size === 2
     g.read64(record.a)
-    if (immediate) g.i64(record.imm)
-    else g.read64(record.b)
-    g.op(code)
-    g.write(record.d, size)
+    if (short) g.op(w.I32_WRAP_I64)
+    if (immediate) {
+      if (short) g.i32(record.imm)
+      else g.i64(record.imm)
+    } else {
+      g.read64(record.b)
+      if (short) g.op(w.I32_WRAP_I64)
+    }
+    if (!short) {
+      g.op(code)
+      return g.write(record.d, 3)
+    }
+    g.op(narrowCodes.get(code)!)
+    return g.writeNarrow(record.d)
   }
 
   incrementDecrement(record: IrRecord, size: number, decrement: boolean, live: boolean): void {
@@ -129,6 +195,12 @@ export class ArithmeticCode {
   shift(record: IrRecord, kind: number, size: number, live: boolean): void {
     const { g, flags } = this
     const count = record.imm & 63
+    if (size === 2 && !live && count < 32) {
+      g.readNarrow(record.a, 2)
+      g.i32(count)
+      g.op(narrowShifts[kind]!)
+      return g.writeNarrow(record.d)
+    }
     g.read(record.a, size)
     if (kind === 2) this.signExtend(size)
     if (live) g.tee(L_V)
@@ -142,7 +214,7 @@ export class ArithmeticCode {
       flags.became(FLAG_LOCAL, size)
       g.get(L_V2)
     }
-    g.write(record.d, size)
+    return g.write(record.d, size)
   }
 
   /** L_FA = FLAG_AUX of a shift of L_V with sign-extended result L_FR: as alu.ts computes it. */
@@ -190,6 +262,12 @@ export class ArithmeticCode {
   /** Shift by the count in slot b; a masked count of zero leaves the flags. */
   shiftByRegister(record: IrRecord, kind: number, size: number, live: boolean): void {
     const { g, flags } = this
+    if (size === 2 && !live) {
+      g.readNarrow(record.a, 2)
+      g.readNarrow(record.b, 2)
+      g.op(narrowShifts[kind]!)
+      return g.writeNarrow(record.d)
+    }
     g.read64(record.b)
     g.i64(size === 3 ? 63 : 31)
     g.op(w.I64_AND)
@@ -276,6 +354,12 @@ export class ArithmeticCode {
   /** IMUL d = a * b. */
   multiply(record: IrRecord, size: number, live: boolean): void {
     const { g, flags } = this
+    if (size === 2 && !live) {
+      g.readNarrow(record.a, 2)
+      g.readNarrow(record.b, 2)
+      g.op(w.I32_MUL)
+      return g.writeNarrow(record.d)
+    }
     g.read(record.a, size)
     this.signExtend(size)
     if (live) g.tee(L_FA)
@@ -300,7 +384,7 @@ export class ArithmeticCode {
       }
       g.get(L_V)
     }
-    g.write(record.d, size)
+    return g.write(record.d, size)
   }
 }
 

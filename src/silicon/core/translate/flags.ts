@@ -401,7 +401,8 @@ export class Flags {
   private pushDirect(which: number): boolean {
     const { what } = this
     if (this.kind === UNKNOWN || this.kind === FLAG_STATE || what === FLAG_IMUL64) return false
-    if (which === COND_E) this.pushZero()
+    if (which === COND_E && what === FLAG_SUB && this.exact) this.compare(w.I32_EQ, w.I64_EQ, false)
+    else if (which === COND_E) this.pushZero()
     else if (what === FLAG_ORDER) this.pushOrder(which)
     else if ((what === FLAG_LOCAL || what === APART) && !this.exact && (which === COND_S || which === COND_P)) return false
     else if (which === COND_S) this.pushNegative()

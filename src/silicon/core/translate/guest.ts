@@ -240,6 +240,12 @@ export class GuestCode {
     } else this.insert(local, slot & 7, size)
   }
 
+  /** Pops an i32 into operand `slot` of 32 bits. */
+  writeNarrow(slot: number): void {
+    this.op(w.I64_EXTEND_I32_U)
+    this.write(slot, 3)
+  }
+
   /** Pops the low byte or word into its place in `local`. */
   private insert(local: number, high: number, size: number): void {
     const mask = size === 1 ? 0xffff : 0xff

@@ -62,14 +62,16 @@ const before = (live: number, { reads, replaces }: Effect): number => (live & ~r
 
 export class RegisterLiveness {
   private readonly liveIn: number[]
+  /** Of each node, from its last record to its first. */
+  private readonly effects: readonly (readonly Effect[])[]
 
   constructor(private readonly nodes: readonly RegionNode[]) {
     this.liveIn = nodes.map(() => 0)
-    const effects = nodes.map(({ block }) => block.records.map(effectOf).reverse())
+    this.effects = nodes.map(({ block }) => block.records.map(effectOf).reverse())
     for (let changed = true; changed;) {
       changed = false
       for (let n = nodes.length - 1; n >= 0; n--) {
-        const live = effects[n]!.reduce(before, this.liveOut(n))
+        const live = this.effects[n]!.reduce(before, this.liveOut(n))
         changed ||= live !== this.liveIn[n]
         this.liveIn[n] = live
       }
@@ -84,10 +86,7 @@ export class RegisterLiveness {
   /** Those that are read behind record `record` of node `n`. */
   after(n: number, record: IrRecord): number {
     const { records } = this.nodes[n]!.block
-    return records
-      .slice(records.indexOf(record) + 1)
-      .map(effectOf)
-      .reduceRight(before, this.liveOut(n))
+    return this.effects[n]!.slice(0, records.length - 1 - records.indexOf(record)).reduce(before, this.liveOut(n))
   }
 
   /** Behind a call that stays one registers are loaded again: node `returns` needs none of them here. */
