@@ -17,3 +17,5 @@ export const FLAG_IMUL64 = 7
 /** A comparison or test that clears SF, OF and AF: a = CF << 63 | PF; the result is zero for ZF, else one. */
 export const FLAG_ORDER = 8
 export const FLAG_KIND_SHIFT = 4
+/** With its size: the flags are as the code before the region left them, in LAZY_* (state/layout.ts). No operation has this kind. */
+export const FLAG_LAZY = 0x3e

@@ -29,6 +29,7 @@ import {
   FLAG_IMUL64,
   FLAG_INC,
   FLAG_KIND_SHIFT,
+  FLAG_LAZY,
   FLAG_LOCAL,
   FLAG_LOGIC,
   FLAG_ORDER,
@@ -116,11 +117,7 @@ export function enter_region(s: usize, ip: usize): usize {
     at = next
     store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
   }
-  const kind = load<u32>(s, LAZY_KIND)
-  if (kind) {
-    store<u32>(s, 0, LAZY_KIND)
-    materialize(s, kind, load<u64>(s, LAZY_A), load<u64>(s, LAZY_B), load<u64>(s, LAZY_R))
-  }
+  materialize_lazy(s)
   const ran = before - load<i64>(s, BUDGET)
   store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_TRANSLATED) + <u64>ran, CODE_TRANSLATED)
   store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + entries, CODE_ENTRIES)
@@ -270,8 +267,19 @@ function aux_of(kind: u32, a: u64, b: u64, r: u64): u64 {
 
 /** Brings flags in parts into the state area. `kind` is not zero. */
 export function materialize(s: usize, kind: u32, a: u64, b: u64, r: u64): void {
+  if (kind == FLAG_LAZY) {
+    materialize_lazy(s)
+    return
+  }
+  store<u32>(s, 0, LAZY_KIND)
   store<u64>(s, r, FLAG_RES)
   store<u64>(s, aux_of(kind, a, b, r), FLAG_AUX)
+}
+
+/** Brings the flags that a region has left in parts into the state area, unless they stand there. */
+function materialize_lazy(s: usize): void {
+  const kind = load<u32>(s, LAZY_KIND)
+  if (kind) materialize(s, kind, load<u64>(s, LAZY_A), load<u64>(s, LAZY_B), load<u64>(s, LAZY_R))
 }
 
 /** Condition `code` on flags in parts; kind 0: those in the state area. */
@@ -282,5 +290,7 @@ export function condition_on(s: usize, kind: u32, a: u64, b: u64, r: u64, code: 
 
 /** CF of flags in parts. */
 export function carry_on(s: usize, kind: u32, a: u64, b: u64, r: u64): u64 {
-  return kind ? aux_of(kind, a, b, r) >> 63 : load<u64>(s, FLAG_AUX) >> 63
+  if (kind && kind != FLAG_LAZY) return aux_of(kind, a, b, r) >> 63
+  if (kind) materialize_lazy(s)
+  return load<u64>(s, FLAG_AUX) >> 63
 }

@@ -352,7 +352,7 @@ export class CallCode {
     for (const slot of general.writes) g.reload(slot)
     vectors.reload(xmm.writes)
     if (memory) this.access.noteStale()
-    if (writesFlags(id)) this.flags.inState()
+    if (writesFlags(id)) this.flags.wereWritten()
     if (!isQuiet(id)) vectors.reloadMode()
   }
 

@@ -6,6 +6,7 @@ import {
   FLAG_IMUL64,
   FLAG_INC,
   FLAG_KIND_SHIFT,
+  FLAG_LAZY,
   FLAG_LOCAL,
   FLAG_LOGIC,
   FLAG_ORDER,
@@ -34,6 +35,12 @@ const COND_S = 4
 const COND_P = 5
 const COND_L = 6
 const COND_LE = 7
+
+const lazyParts = [
+  [L_FA, S.LAZY_A],
+  [L_FB, S.LAZY_B],
+  [L_FR, S.LAZY_R],
+] as const
 
 /** What is known at compile time: FLAG_* kind with its size, and whether its operands alone decide. */
 export interface FlagsKnown {
@@ -70,9 +77,43 @@ export class Flags {
     return this.kind & KIND_MASK
   }
 
-  /** The flags stand in the state area now. */
+  /** The flags stand in the state area now, where they stood before. */
   inState(): void {
     this.kind = FLAG_STATE
+  }
+
+  /** Something has written all of them to the state area. */
+  wereWritten(): void {
+    const { g } = this
+    g.get(L_S)
+    g.i32(0)
+    g.memory(w.I32_STORE, S.LAZY_KIND)
+    this.kind = FLAG_STATE
+  }
+
+  /** At an entry of the region. */
+  load(): void {
+    this.g.i32(FLAG_LAZY)
+    this.g.set(L_FK)
+    this.kind = UNKNOWN
+  }
+
+  /** For the code behind the region: L_FK and the parts go to LAZY_*, unless they stand there. */
+  store(): void {
+    const { g } = this
+    g.get(L_FK)
+    g.i32(FLAG_LAZY)
+    g.op(w.I32_NE)
+    g.if()
+    g.get(L_S)
+    g.get(L_FK)
+    g.memory(w.I32_STORE, S.LAZY_KIND)
+    for (const [local, slot] of lazyParts) {
+      g.get(L_S)
+      g.get(local)
+      g.memory(w.I64_STORE, slot)
+    }
+    g.end()
   }
 
   /** L_FA, L_FB and L_FR hold an operation of `what` and `size`. */

@@ -23,7 +23,7 @@ import { R_JUMP, R_NEXT, R_RETURNED } from '../ir/results.js'
 import * as S from '../state/layout.js'
 import { BlockCode, type Ways } from './block-code.js'
 import { type FlagsKnown, Flags } from './flags.js'
-import { GuestCode, L_BUDGET, L_ENTRY, L_FA, L_FB, L_FK, L_FR, L_P, L_PAGE, L_PC, L_R, L_S, L_V, LOCAL_DECLARATIONS } from './guest.js'
+import { GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PC, L_R, L_S, L_V, LOCAL_DECLARATIONS } from './guest.js'
 import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
 import type { RegionNode, RegionPlan } from './plan.js'
@@ -147,17 +147,7 @@ export class RegionCode implements Ways {
     g.get(L_S)
     g.memory(w.I64_LOAD, S.BUDGET)
     g.set(L_BUDGET)
-    g.get(L_S)
-    g.memory(w.I32_LOAD, S.LAZY_KIND)
-    g.set(L_FK)
-    for (const [local, slot] of lazyFlags) {
-      g.get(L_S)
-      g.memory(w.I64_LOAD, slot)
-      g.set(local)
-    }
-    g.get(L_S)
-    g.i32(0)
-    g.memory(w.I32_STORE, S.LAZY_KIND)
+    this.flags.load()
   }
 
   private epilogue(): void {
@@ -221,14 +211,7 @@ export class RegionCode implements Ways {
     g.get(L_S)
     g.get(L_BUDGET)
     g.memory(w.I64_STORE, S.BUDGET)
-    g.get(L_S)
-    g.get(L_FK)
-    g.memory(w.I32_STORE, S.LAZY_KIND)
-    for (const [local, slot] of lazyFlags) {
-      g.get(L_S)
-      g.get(local)
-      g.memory(w.I64_STORE, slot)
-    }
+    this.flags.store()
   }
 
   // ---- structure
@@ -418,7 +401,6 @@ export class RegionCode implements Ways {
     const to = this.node.returns
     this.loadState()
     this.reloadRegisters(this.registers.at(to))
-    this.flags.forget()
     if (this.changesPage(this.current, to)) this.checkPage(this.plan.nodes[to]!, delta)
     this.enter(to, delta, true)
   }
@@ -498,12 +480,6 @@ export class RegionCode implements Ways {
     g.end()
   }
 }
-
-const lazyFlags = [
-  [L_FA, S.LAZY_A],
-  [L_FB, S.LAZY_B],
-  [L_FR, S.LAZY_R],
-] as const
 
 const pageOf = (node: RegionNode): number => Math.floor(node.position / FRAME_BYTES)
 
