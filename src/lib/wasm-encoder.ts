@@ -141,9 +141,9 @@ export interface FunctionBody {
   readonly hints?: readonly BranchHint[]
 }
 
-/** A function whose type is `type` of the module's types. */
+/** A function with its type. */
 export interface TypedBody extends FunctionBody {
-  readonly type: number
+  readonly type: FunctionType
 }
 
 function writeLocals(out: ByteWriter, { locals }: FunctionBody): void {
@@ -158,43 +158,44 @@ const WRITER_BYTES = 1 << 15
 
 /**
  * Encodes modules that import `env.memory` and the table `env.functions`, whose functions have the types `imports` (type indexes and places 0, 1, …), and that
- * define functions 0, 1, …: one of type `type`, which is exported as f0, and others. A table, because V8 compiles a wrapper for each signature of an imported
+ * define functions 0, 1, …: one of type `type`, which is exported as f0, and `others`, which are the same in all. A table, because V8 compiles a wrapper for each signature of an imported
  * function with each module (60 µs apiece in Node 20), whether or not it is ever needed. What it writes to is used again: modules are made by the thousand.
  */
 export class ModuleEncoder {
-  private readonly head: Uint8Array
-  private readonly typeIndex: number
+  private readonly head = new ByteWriter(1024)
   private readonly out = new ByteWriter(WRITER_BYTES)
   private readonly code = new ByteWriter(WRITER_BYTES)
   private readonly one = new ByteWriter(WRITER_BYTES)
   private readonly small = new ByteWriter()
-  private readonly exports = new ByteWriter()
 
-  constructor(imports: readonly FunctionType[], type: FunctionType) {
-    const head = new ByteWriter(1024)
+  constructor(
+    imports: readonly FunctionType[],
+    type: FunctionType,
+    private readonly others: readonly TypedBody[],
+  ) {
+    const { head } = this
+    const own = [type, ...others.map((body) => body.type)]
     head.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
-    section(head, 1, writeTypes([...imports, type]))
+    section(head, 1, writeTypes([...imports, ...own]))
     section(head, 2, writeImports(imports.length))
-    this.head = head.copy()
-    this.typeIndex = imports.length
-    this.exports.u32(1)
-    this.exports.name('f0')
-    this.exports.bytes([0, 0])
+    const functions = new ByteWriter()
+    functions.u32(own.length)
+    own.forEach((_, n) => functions.u32(imports.length + n))
+    section(head, 3, functions)
+    const exports = new ByteWriter()
+    exports.u32(1)
+    exports.name('f0')
+    exports.bytes([0, 0])
+    section(head, 7, exports)
   }
 
-  /** The module; its bytes stand until the next call. */
-  encode(body: FunctionBody, others: readonly TypedBody[]): Uint8Array {
-    const bodies = [body, ...others]
-    const { out, small } = this
+  /** The module with `body` as function 0; its bytes stand until the next call. */
+  encode(body: FunctionBody): Uint8Array {
+    const { out } = this
     out.reset()
-    out.bytes(this.head)
-    small.reset()
-    small.u32(bodies.length)
-    small.u32(this.typeIndex)
-    for (const { type } of others) small.u32(type)
-    section(out, 3, small)
-    section(out, 7, this.exports)
-    if (bodies.some((body) => body.hints?.length)) this.writeHints(bodies)
+    out.bytes(this.head.view())
+    const bodies = [body, ...this.others]
+    if (bodies.some((one) => one.hints?.length)) this.writeHints(bodies)
     this.writeCode(bodies)
     return out.view()
   }

@@ -1,12 +1,11 @@
 /** Code for guest memory accesses: the soft TLB in line, the kernel's slow path behind it. */
 
-import { ByteWriter, type TypedBody } from '../../../lib/wasm-encoder.js'
 import { ACCESS_LOAD, ACCESS_LOAD_FOR_WRITE, ACCESS_STORE, STORE_FAULT, WHAT_KIND, WHAT_LENGTH, WHAT_SIZE } from '../ir/access-kinds.js'
 import { CODE_STALE } from '../ir/ops.js'
 import { CODE_CACHE_WORDS } from '../../fabric-layout.js'
 import * as S from '../state/layout.js'
-import { GuestCode, L_LA, L_P, L_R, L_S, L_STALE, L_WRITEBACK } from './guest.js'
-import { F_ACCESS, kernelFunctions } from './kernel-functions.js'
+import { type GuestCode, L_LA, L_P, L_R, L_S, L_STALE, L_WRITEBACK } from './guest.js'
+import { ACCESS_FUNCTION } from './own-functions.js'
 import type { IrRecord } from './record.js'
 import * as w from './wasm-ops.js'
 
@@ -224,19 +223,4 @@ export class AccessCode {
     this.storeSlowly(record, size, push, stale)
     g.end()
   }
-}
-
-/**
- * Function of a region's own module that passes what it gets to F_ACCESS. A call of it is a fifth of the work for V8 that a call through the table is, with its
- * checks, and every access has one.
- */
-const ACCESS_FUNCTION = 1
-
-export function accessFunction(): TypedBody {
-  const { parameters } = kernelFunctions[F_ACCESS]!.type
-  const code = new ByteWriter()
-  const g = new GuestCode(code)
-  parameters.forEach((_, n) => g.get(n))
-  g.call(F_ACCESS)
-  return { locals: [], code, type: F_ACCESS }
 }

@@ -26,6 +26,7 @@ import { type FlagsKnown, Flags } from './flags.js'
 import { GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PC, L_R, L_S, L_V, LOCAL_DECLARATIONS } from './guest.js'
 import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
+import { PAGE_FUNCTION } from './own-functions.js'
 import type { RegionNode, RegionPlan } from './plan.js'
 import type { IrRecord } from './record.js'
 import { RegisterLiveness } from './register-liveness.js'
@@ -34,8 +35,6 @@ import * as w from './wasm-ops.js'
 
 /** The interpreter's own limit (kernel/records.ts): below it the dispatcher decides block by block. */
 const BUDGET_LOW = 64
-/** Bit of CTX: user mode. */
-const CTX_USER = 1
 
 type Label =
   { readonly kind: 'item'; readonly item: Item } | { readonly kind: 'loop'; readonly heads: readonly number[] } | { readonly kind: 'plain' }
@@ -439,42 +438,10 @@ export class RegionCode implements Ways {
   /** Leaves where the page of `target` is no longer the one that the region was made from. Mappings stand while a region runs. */
   private checkPage(target: RegionNode, delta: number): void {
     const { g } = this
-    const page = pageOf(target) * FRAME_BYTES
-    g.pageAddress(page)
-    g.op(w.I32_WRAP_I64)
-    g.i32(12)
-    g.op(w.I32_SHR_U)
     g.get(L_S)
-    g.memory(w.I32_LOAD, S.SPACE)
-    g.i32(S.SPACE_SPREAD)
-    g.op(w.I32_MUL)
-    g.pageAddress(page)
-    g.i64(0)
-    g.op(w.I64_GE_S, w.I32_MUL, w.I32_XOR)
-    g.i32(S.TLB_EXEC_ENTRIES - 1)
-    g.op(w.I32_AND)
-    g.i32(4)
-    g.op(w.I32_SHL)
-    g.get(L_S)
-    g.op(w.I32_ADD)
-    g.tee(L_P)
-    g.memory(w.I64_LOAD, S.TLB_EXEC)
-    g.pageAddress(page)
-    g.op(w.I64_XOR)
-    g.tee(L_V)
-    g.context()
-    g.op(w.I64_NE)
-    // A global page has the number of all spaces in place of this one's.
-    g.get(L_V)
-    g.get(L_S)
-    g.memory(w.I64_LOAD32_U, S.GLOBAL_SPACE)
-    g.context()
-    g.i64(CTX_USER)
-    g.op(w.I64_AND, w.I64_OR, w.I64_NE, w.I32_AND)
-    g.get(L_P)
-    g.memory(w.I32_LOAD, S.TLB_EXEC + 12)
+    g.pageAddress(pageOf(target) * FRAME_BYTES)
     g.i32(target.frame)
-    g.op(w.I32_NE, w.I32_OR)
+    g.callOwn(PAGE_FUNCTION)
     g.ifUnlikely()
     this.leaveTo(delta, R_NEXT)
     g.end()

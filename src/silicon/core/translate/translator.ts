@@ -5,7 +5,7 @@ import { FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, NOTES_TABLE, REGION_TABLE } fr
 import * as op from '../ir/ops.js'
 import { MEMBER_BYTES, NOTES_BYTES, NOTES_MAX, REGIONS_MAX, REGION_ENTRY_BYTES } from '../ir/region-tables.js'
 import * as S from '../state/layout.js'
-import { accessFunction } from './access-code.js'
+import { accessFunction, pageFunction } from './own-functions.js'
 import { UntranslatableError } from './call-code.js'
 import { kernelFunctions, kernelFunctionTable, regionType } from './kernel-functions.js'
 import { isEntry, NODES_MAX, planRegion, regionLimits, type RegionPlan, wideLimits } from './plan.js'
@@ -49,10 +49,9 @@ export class Translator {
   private readonly encoder = new ModuleEncoder(
     kernelFunctions.map(({ type }) => type),
     regionType,
+    [accessFunction(), pageFunction()],
   )
   private readonly writer = new ByteWriter(1 << 15)
-  /** Functions that every region's module has. */
-  private readonly shared = [accessFunction()]
   /** Number of the next region; 0 is none. */
   private next = 1
   private nextMember = MEMBERS_TABLE
@@ -125,7 +124,7 @@ export class Translator {
     const { words, memory } = this.port
     this.writer.reset()
     const code = new RegionCode(plan, this.writer)
-    const bytes = this.encoder.encode(code.build(), this.shared)
+    const bytes = this.encoder.encode(code.build())
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, functions: this.functions } })
     const index = this.place(instance.exports['f0'])
     const region = this.next++
