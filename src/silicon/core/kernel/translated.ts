@@ -95,8 +95,8 @@ export function enter_region(s: usize, ip: usize): usize {
       next = at + 16
       break
     }
-    if (load<i64>(s, BUDGET) < <i64>load<u32>(entry, 4)) {
-      // The budget does not allow a pass.
+    if (load<i64>(s, BUDGET) < <i64>load<u32>(entry, 4) || load<u32>(entry, 12) != <u32>s) {
+      // The budget does not allow a pass, or the code is another core's.
       next = at + 16
       break
     }
@@ -106,7 +106,7 @@ export function enter_region(s: usize, ip: usize): usize {
       break
     }
     entries++
-    const r = call_indirect<u32>(index, s, load<u32>(at, 12))
+    const r = call_indirect<u32>(index, load<u32>(at, 12))
     if (r != R_NEXT) {
       next = r
       break
@@ -150,13 +150,13 @@ function run_until(s: usize, back: u64, first: usize): u32 {
     if (!at || load<u16>(at) != OP_REGION) return R_NEXT
     const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
     const index = load<u32>(entry)
-    if (!index || budget < <i64>load<u32>(entry, 4)) return R_NEXT
+    if (!index || budget < <i64>load<u32>(entry, 4) || load<u32>(entry, 12) != <u32>s) return R_NEXT
     if (!entries_left(entry)) {
       leave_hot(s, at - BLOCK_FIRST_RECORD)
       return R_EXIT
     }
     store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + 1, CODE_ENTRIES)
-    const r = call_indirect<u32>(index, s, load<u32>(at, 12))
+    const r = call_indirect<u32>(index, load<u32>(at, 12))
     if (r != R_NEXT) return r
     // A region that waits for its call may have lost a block.
     if (load<u32>(CODE_CACHE_WORDS, CODE_STALE)) return R_JUMP

@@ -4,7 +4,7 @@ import { ACCESS_LOAD, ACCESS_LOAD_FOR_WRITE, ACCESS_STORE, STORE_FAULT, WHAT_KIN
 import { CODE_STALE } from '../ir/ops.js'
 import { CODE_CACHE_WORDS } from '../../fabric-layout.js'
 import * as S from '../state/layout.js'
-import { type GuestCode, L_LA, L_P, L_R, L_S, L_STALE, L_WRITEBACK } from './guest.js'
+import { type GuestCode, L_LA, L_P, L_R, L_STALE, L_WRITEBACK } from './guest.js'
 import { ACCESS_FUNCTION } from './own-functions.js'
 import type { IrRecord } from './record.js'
 import * as w from './wasm-ops.js'
@@ -86,10 +86,8 @@ export class AccessCode {
     g.op(w.I32_SHR_U)
     g.i32((S.TLB_ENTRIES - 1) << 4)
     g.op(w.I32_AND)
-    g.get(L_S)
-    g.op(w.I32_ADD)
     g.tee(L_P)
-    g.memory(w.I64_LOAD, table)
+    g.stateMemory(w.I64_LOAD, table)
     g.get(L_LA)
     if (bytes > 1) {
       g.i64(bytes - 1)
@@ -105,7 +103,7 @@ export class AccessCode {
   pushHost(table: number): void {
     const { g } = this
     g.get(L_P)
-    g.memory(w.I32_LOAD, table + 8)
+    g.stateMemory(w.I32_LOAD, table + 8)
     g.get(L_LA)
     g.op(w.I32_WRAP_I64, w.I32_ADD)
   }
@@ -115,7 +113,7 @@ export class AccessCode {
     const { g } = this
     const place = this.trouble.place(record)
     const length = typeof stale === 'number' ? stale : 0
-    g.get(L_S)
+    g.core()
     g.get(L_LA)
     g.i32(place | (length << WHAT_LENGTH) | (size << WHAT_SIZE) | (kind << WHAT_KIND))
     g.tee(L_R)

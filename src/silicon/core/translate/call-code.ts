@@ -14,7 +14,7 @@ import type { Flags } from './flags.js'
 import { FloatCode } from './float-code.js'
 import { isInlineFloat } from './float-forms.js'
 import { FloatVectorCode } from './float-vector-code.js'
-import { type GuestCode, isTemporary, L_BUDGET, L_PC, L_R, L_S, L_V, L_V2 } from './guest.js'
+import { type GuestCode, isTemporary, L_BUDGET, L_PC, L_R, L_V, L_V2 } from './guest.js'
 import { F_FLOAT, F_RECORD, F_STACK, F_VECTOR, F_X87 } from './kernel-functions.js'
 import type { IrBlock, IrRecord } from './record.js'
 import { VectorAccess } from './vector-access.js'
@@ -129,7 +129,7 @@ export class CallCode {
     const { g } = this
     if (flags) this.flags.materialize()
     for (const slot of new Set(reads.map((slot) => slot & ~7))) g.spill(slot)
-    g.get(L_S)
+    g.core()
     g.i32(record.address)
     g.call(F_RECORD)
     g.set(L_R)
@@ -139,12 +139,12 @@ export class CallCode {
 
   private storeProgress(): void {
     const { g } = this
-    g.get(L_S)
+    g.state()
     g.pageAddress(g.blockOffset)
-    g.memory(w.I64_STORE, S.PC)
-    g.get(L_S)
+    g.stateMemory(w.I64_STORE, S.PC)
+    g.state()
     g.get(L_BUDGET)
-    g.memory(w.I64_STORE, S.BUDGET)
+    g.stateMemory(w.I64_STORE, S.BUDGET)
   }
 
   /** Anything may happen: all registers go out and come back. */
@@ -176,7 +176,7 @@ export class CallCode {
     const slots = [S.RSP, ...new Set(named.map((record) => (record.op === op.OP_PUSH64 ? record.a : record.d)))]
     for (const slot of slots) g.spill(slot)
     this.storeProgress()
-    g.get(L_S)
+    g.core()
     g.i32(group[0]!.address)
     g.i32(group.length)
     g.call(F_STACK)
@@ -184,11 +184,9 @@ export class CallCode {
     for (const slot of slots) g.reload(slot)
     g.get(L_R)
     g.ifUnlikely()
-    g.get(L_S)
-    g.memory(w.I64_LOAD, S.PC)
+    g.loadState(w.I64_LOAD, S.PC)
     g.set(L_PC)
-    g.get(L_S)
-    g.memory(w.I64_LOAD, S.BUDGET)
+    g.loadState(w.I64_LOAD, S.BUDGET)
     g.set(L_BUDGET)
     leave()
     g.end()
@@ -206,7 +204,7 @@ export class CallCode {
   /** Calls; on anything but R_NEXT returns it at once: state, PC and budget are the kernel's. */
   private callAndReturn(record: IrRecord): void {
     const { g } = this
-    g.get(L_S)
+    g.core()
     g.i32(record.address)
     g.call(F_RECORD)
     g.tee(L_R)
@@ -220,8 +218,7 @@ export class CallCode {
 
   private afterCall(): void {
     const { g } = this
-    g.get(L_S)
-    g.memory(w.I64_LOAD, S.BUDGET)
+    g.loadState(w.I64_LOAD, S.BUDGET)
     g.set(L_BUDGET)
     this.access.noteStale()
   }
@@ -344,7 +341,7 @@ export class CallCode {
     if (memory) g.spill(S.T0)
     for (const slot of general.reads) g.spill(slot)
     vectors.spill(xmm.reads)
-    g.get(L_S)
+    g.core()
     g.i32(record.address)
     g.call(F_VECTOR)
     if (isQuiet(id) && !memory) g.op(w.DROP)
@@ -364,7 +361,7 @@ export class CallCode {
     if (record.a === IN_MEMORY) g.spill(S.T0)
     for (const slot of general.reads) g.spill(slot)
     vectors.spill(xmm.reads)
-    g.get(L_S)
+    g.core()
     g.i32(record.address)
     g.call(F_FLOAT)
     g.tee(vectors.mode)
@@ -379,10 +376,10 @@ export class CallCode {
     const { g } = this
     const memory = record.a === IN_MEMORY
     if (memory) for (const slot of [S.T0, S.T1, S.T2]) g.spill(slot)
-    g.get(L_S)
+    g.state()
     g.pageAddress(g.blockOffset)
-    g.memory(w.I64_STORE, S.PC)
-    g.get(L_S)
+    g.stateMemory(w.I64_STORE, S.PC)
+    g.core()
     g.i32(record.address)
     g.call(F_X87)
     this.leaveOnFault(record)

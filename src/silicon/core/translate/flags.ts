@@ -13,7 +13,7 @@ import {
   FLAG_STATE,
   FLAG_SUB,
 } from '../ir/flag-kinds.js'
-import { type GuestCode, L_CF, L_FA, L_FB, L_FK, L_FR, L_OF, L_S } from './guest.js'
+import { type GuestCode, L_CF, L_FA, L_FB, L_FK, L_FR, L_OF } from './guest.js'
 import { F_CARRY, F_CONDITION, F_MATERIALIZE } from './kernel-functions.js'
 import * as S from '../state/layout.js'
 import * as w from './wasm-ops.js'
@@ -85,9 +85,9 @@ export class Flags {
   /** Something has written all of them to the state area. */
   wereWritten(): void {
     const { g } = this
-    g.get(L_S)
+    g.state()
     g.i32(0)
-    g.memory(w.I32_STORE, S.LAZY_KIND)
+    g.stateMemory(w.I32_STORE, S.LAZY_KIND)
     this.kind = FLAG_STATE
   }
 
@@ -105,13 +105,13 @@ export class Flags {
     g.i32(FLAG_LAZY)
     g.op(w.I32_NE)
     g.if()
-    g.get(L_S)
+    g.state()
     g.get(L_FK)
-    g.memory(w.I32_STORE, S.LAZY_KIND)
+    g.stateMemory(w.I32_STORE, S.LAZY_KIND)
     for (const [local, slot] of lazyParts) {
-      g.get(L_S)
+      g.state()
       g.get(local)
-      g.memory(w.I64_STORE, slot)
+      g.stateMemory(w.I64_STORE, slot)
     }
     g.end()
   }
@@ -144,7 +144,7 @@ export class Flags {
 
   private pushParts(): void {
     this.putTogether()
-    this.g.get(L_S)
+    this.g.core()
     this.pushKind()
     this.g.get(L_FA)
     this.g.get(L_FB)
@@ -265,8 +265,7 @@ export class Flags {
     if (!this.pushOverflow()) {
       this.materialize()
       const aux = (): void => {
-        g.get(L_S)
-        g.memory(w.I64_LOAD, S.FLAG_AUX)
+        g.loadState(w.I64_LOAD, S.FLAG_AUX)
       }
       this.pushOverflowIn(aux)
       g.set(L_OF)
@@ -322,11 +321,9 @@ export class Flags {
     const { g, what } = this
     if (this.kind === UNKNOWN || this.kind === FLAG_STATE) {
       this.materialize()
-      g.get(L_S)
-      g.memory(w.I64_LOAD, S.FLAG_RES)
+      g.loadState(w.I64_LOAD, S.FLAG_RES)
       g.set(L_FR)
-      g.get(L_S)
-      g.memory(w.I64_LOAD, S.FLAG_AUX)
+      g.loadState(w.I64_LOAD, S.FLAG_AUX)
       g.i64(AUX_REST)
       g.op(w.I64_AND)
     } else if (what === FLAG_LOGIC || what === FLAG_IMUL64) g.i64(0)

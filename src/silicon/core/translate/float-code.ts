@@ -8,7 +8,7 @@ import type { Flags } from './flags.js'
 import * as F from './float-forms.js'
 import { FloatGuards, type Operation } from './float-guards.js'
 import type { FloatVectorCode } from './float-vector-code.js'
-import { type GuestCode, L_FA, L_FR, L_LA, L_S, L_V } from './guest.js'
+import { type GuestCode, L_FA, L_FR, L_LA, L_V } from './guest.js'
 import { F_FMA } from './kernel-functions.js'
 import type { IrRecord } from './record.js'
 import type { VectorAccess } from './vector-access.js'
@@ -308,11 +308,9 @@ export class FloatCode {
       // Past the reading of the flags.
       this.branch(2)
     })
-    g.get(L_S)
-    g.memory(w.I64_LOAD, S.FLAG_RES)
+    g.loadState(w.I64_LOAD, S.FLAG_RES)
     g.set(L_FR)
-    g.get(L_S)
-    g.memory(w.I64_LOAD, S.FLAG_AUX)
+    g.loadState(w.I64_LOAD, S.FLAG_AUX)
     g.set(L_FA)
     this.orderFromState()
     g.end()

@@ -7,36 +7,35 @@ import type { BranchHint, ByteWriter } from '../../../lib/wasm-encoder.js'
 import * as S from '../state/layout.js'
 import * as w from './wasm-ops.js'
 
-// ---- locals of a region function (s: i32, entry: i32) → i32
-export const L_S = 0
-export const L_ENTRY = 1
+// ---- locals of a region function (entry: i32) → i32
+export const L_ENTRY = 0
 const GPRS = 16
-/** General registers: 2..17, then T0..T7: 18..25. */
-const L_GPR = 2
-const L_TEMPORARY = 18
+/** General registers: 1..16, then T0..T7: 17..24. */
+const L_GPR = 1
+const L_TEMPORARY = 17
 /** Linear address of the region's page. */
-export const L_PAGE = 26
-export const L_BUDGET = 27
+export const L_PAGE = 25
+export const L_BUDGET = 26
 /** Flags in parts: operands and sign-extended result (ir/flag-kinds.ts). */
-export const L_FA = 28
-export const L_FB = 29
-export const L_FR = 30
+export const L_FA = 27
+export const L_FB = 28
+export const L_FR = 29
 /** Linear address of the access under way. */
-export const L_LA = 31
-export const L_V = 32
-export const L_V2 = 33
+export const L_LA = 30
+export const L_V = 31
+export const L_V2 = 32
 /** RIP to leave with. */
-export const L_PC = 34
+export const L_PC = 33
 /** CF and OF while they are kept apart (flags.ts): 0 or 1. */
-export const L_CF = 35
-export const L_OF = 36
-export const L_FK = 37
-export const L_P = 38
+export const L_CF = 34
+export const L_OF = 35
+export const L_FK = 36
+export const L_P = 37
 /** Set when a store has dropped cached code: leave after the instruction. */
-export const L_STALE = 39
-export const L_R = 40
+export const L_STALE = 38
+export const L_R = 39
 /** Host address of the operand that this instruction writes back, or 0. */
-export const L_WRITEBACK = 41
+export const L_WRITEBACK = 40
 export const LOCAL_DECLARATIONS: readonly (readonly [number, number])[] = [
   [35, 0x7e],
   [5, 0x7f],
@@ -68,7 +67,14 @@ export class GuestCode {
   private dirty = 0
   private readonly constructs: Construct[] = []
 
-  constructor(readonly out: ByteWriter) {}
+  /**
+   * `s`: the state area of the core that the code is for. It is a constant of the code, since a local for it costs two registers of the host wherever memory is
+   * accessed.
+   */
+  constructor(
+    readonly out: ByteWriter,
+    readonly s: number,
+  ) {}
 
   op(...codes: readonly number[]): void {
     for (const code of codes) this.out.byte(code)
@@ -110,6 +116,27 @@ export class GuestCode {
     this.out.byte(code)
     this.out.u32(0)
     this.out.u32(offset)
+  }
+
+  /** Pushes the address of a load or store in the state area of the region's core, whose code is `stateMemory`. */
+  state(): void {
+    this.i32(0)
+  }
+
+  /** A load or store at `slot` of the state area. */
+  stateMemory(code: number, slot: number): void {
+    this.memory(code, this.s + slot)
+  }
+
+  /** Pushes what stands at `slot` of the state area. */
+  loadState(code: number, slot: number): void {
+    this.state()
+    this.stateMemory(code, slot)
+  }
+
+  /** Pushes the region's core, as functions of the kernel ask for it. */
+  core(): void {
+    this.i32(this.s)
   }
 
   /** Calls a function of the kernel (kernel-functions.ts), whose type has the same number. */
@@ -194,8 +221,7 @@ export class GuestCode {
     else if (slot === S.ZERO) this.i64(0)
     else if (slot === S.PC) this.pageAddress(this.blockOffset)
     else {
-      this.get(L_S)
-      this.memory(w.I64_LOAD, slot)
+      this.loadState(w.I64_LOAD, slot)
     }
   }
 
@@ -288,24 +314,22 @@ export class GuestCode {
       if (!(this.dirty & bit)) return
       this.dirty &= ~bit
     }
-    this.get(L_S)
+    this.state()
     this.get(local)
-    this.memory(w.I64_STORE, aligned)
+    this.stateMemory(w.I64_STORE, aligned)
   }
 
   reload(slot: number): void {
     const aligned = slot & ~7
     const local = localOf(aligned)
     if (local < 0) return
-    this.get(L_S)
-    this.memory(w.I64_LOAD, aligned)
+    this.loadState(w.I64_LOAD, aligned)
     this.set(local)
     this.dirty &= ~(1 << (aligned >> 3))
   }
 
   /** Pushes CTX, zero-extended. */
   context(): void {
-    this.get(L_S)
-    this.memory(w.I64_LOAD32_U, S.CTX)
+    this.loadState(w.I64_LOAD32_U, S.CTX)
   }
 }

@@ -37,5 +37,5 @@ export function kernelFunctionTable(exported: Readonly<Record<string, unknown>>)
   return table
 }
 
-/** Type of a region function: (state, entry) → R_*. */
-export const regionType = { parameters: [I32, I32], results: [I32] } as const
+/** Type of a region function: entry → R_*. */
+export const regionType = { parameters: [I32], results: [I32] } as const

@@ -5,7 +5,7 @@
 
 import { ByteWriter, I32, I64, type TypedBody } from '../../../lib/wasm-encoder.js'
 import * as S from '../state/layout.js'
-import { GuestCode, L_S } from './guest.js'
+import { GuestCode } from './guest.js'
 import { F_ACCESS, kernelFunctions } from './kernel-functions.js'
 import * as w from './wasm-ops.js'
 
@@ -20,7 +20,7 @@ const CTX_USER = 1
 export function accessFunction(): TypedBody {
   const { type } = kernelFunctions[F_ACCESS]!
   const code = new ByteWriter()
-  const g = new GuestCode(code)
+  const g = new GuestCode(code, 0)
   type.parameters.forEach((_, n) => g.get(n))
   g.call(F_ACCESS)
   return { type, locals: [], code }
@@ -28,14 +28,18 @@ export function accessFunction(): TypedBody {
 
 export function pageFunction(): TypedBody {
   const code = new ByteWriter()
-  const g = new GuestCode(code)
-  const [page, frame, entry, difference] = [1, 2, 3, 4]
+  const g = new GuestCode(code, 0)
+  const [core, page, frame, entry, difference] = [0, 1, 2, 3, 4]
+  const load = (opcode: number, slot: number): void => {
+    g.get(core)
+    g.memory(opcode, slot)
+  }
+  const context = (): void => load(w.I64_LOAD32_U, S.CTX)
   g.get(page)
   g.op(w.I32_WRAP_I64)
   g.i32(12)
   g.op(w.I32_SHR_U)
-  g.get(L_S)
-  g.memory(w.I32_LOAD, S.SPACE)
+  load(w.I32_LOAD, S.SPACE)
   g.i32(S.SPACE_SPREAD)
   g.op(w.I32_MUL)
   g.get(page)
@@ -45,20 +49,19 @@ export function pageFunction(): TypedBody {
   g.op(w.I32_AND)
   g.i32(4)
   g.op(w.I32_SHL)
-  g.get(L_S)
+  g.get(core)
   g.op(w.I32_ADD)
   g.tee(entry)
   g.memory(w.I64_LOAD, S.TLB_EXEC)
   g.get(page)
   g.op(w.I64_XOR)
   g.tee(difference)
-  g.context()
+  context()
   g.op(w.I64_NE)
   // A global page has the number of all spaces in place of this one's.
   g.get(difference)
-  g.get(L_S)
-  g.memory(w.I64_LOAD32_U, S.GLOBAL_SPACE)
-  g.context()
+  load(w.I64_LOAD32_U, S.GLOBAL_SPACE)
+  context()
   g.i64(CTX_USER)
   g.op(w.I64_AND, w.I64_OR, w.I64_NE, w.I32_AND)
   g.get(entry)

@@ -23,7 +23,7 @@ import { R_JUMP, R_NEXT, R_RETURNED } from '../ir/results.js'
 import * as S from '../state/layout.js'
 import { BlockCode, type Ways } from './block-code.js'
 import { type FlagsKnown, Flags } from './flags.js'
-import { GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PC, L_R, L_S, L_V, LOCAL_DECLARATIONS } from './guest.js'
+import { GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PC, L_R, L_V, LOCAL_DECLARATIONS } from './guest.js'
 import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
 import { PAGE_FUNCTION } from './own-functions.js'
@@ -58,12 +58,13 @@ export class RegionCode implements Ways {
   /** Code of the present node may leave at an instruction. */
   private troubled = false
 
-  /** `out`: where the code goes; empty. */
+  /** `out`: where the code goes; empty. `s`: state area of the core that will run it. */
   constructor(
     private readonly plan: RegionPlan,
     out: ByteWriter,
+    s: number,
   ) {
-    this.g = new GuestCode(out)
+    this.g = new GuestCode(out, s)
     this.flags = new Flags(this.g)
     const { nodes, entries } = plan
     const blocks = nodes.map((node) => node.block)
@@ -128,8 +129,7 @@ export class RegionCode implements Ways {
   private prologue(): void {
     const { g } = this
     this.loadState()
-    g.get(L_S)
-    g.memory(w.I64_LOAD, S.PC)
+    g.loadState(w.I64_LOAD, S.PC)
     g.i64(-FRAME_BYTES)
     g.op(w.I64_AND)
     g.set(L_PAGE)
@@ -143,8 +143,7 @@ export class RegionCode implements Ways {
   private loadState(): void {
     const { g } = this
     this.blocks.calls.vectors.reloadAll()
-    g.get(L_S)
-    g.memory(w.I64_LOAD, S.BUDGET)
+    g.loadState(w.I64_LOAD, S.BUDGET)
     g.set(L_BUDGET)
     this.flags.load()
   }
@@ -187,8 +186,7 @@ export class RegionCode implements Ways {
     part(WHAT_LENGTH, WHAT_LENGTH_MASK)
     g.tee(L_V)
     g.op(w.I64_EQZ)
-    g.get(L_S)
-    g.memory(w.I32_LOAD, S.FAULT)
+    g.loadState(w.I32_LOAD, S.FAULT)
     g.op(w.I32_OR, w.I32_EQZ)
     g.if()
     g.get(L_PC)
@@ -204,12 +202,12 @@ export class RegionCode implements Ways {
   private storeState(): void {
     const { g } = this
     this.blocks.calls.vectors.spillAll()
-    g.get(L_S)
+    g.state()
     g.get(L_PC)
-    g.memory(w.I64_STORE, S.PC)
-    g.get(L_S)
+    g.stateMemory(w.I64_STORE, S.PC)
+    g.state()
     g.get(L_BUDGET)
-    g.memory(w.I64_STORE, S.BUDGET)
+    g.stateMemory(w.I64_STORE, S.BUDGET)
     this.flags.store()
   }
 
@@ -384,7 +382,7 @@ export class RegionCode implements Ways {
     g.flush()
     this.flags.settle()
     this.storeState()
-    g.get(L_S)
+    g.core()
     g.pageAddress(this.node.position + delta)
     const { callee } = this.node
     g.i32(callee ? callee.address + BLOCK_FIRST_RECORD : 0)
@@ -438,7 +436,7 @@ export class RegionCode implements Ways {
   /** Leaves where the page of `target` is no longer the one that the region was made from. Mappings stand while a region runs. */
   private checkPage(target: RegionNode, delta: number): void {
     const { g } = this
-    g.get(L_S)
+    g.core()
     g.pageAddress(pageOf(target) * FRAME_BYTES)
     g.i32(target.frame)
     g.callOwn(PAGE_FUNCTION)

@@ -92,7 +92,7 @@ export class Translator {
       return true
     }
     try {
-      this.install(plan, again ? 0 : this.port.widenAfter)
+      this.install(s, plan, again ? 0 : this.port.widenAfter)
     } catch (error) {
       if (!(error instanceof UntranslatableError)) throw error
       this.refused++
@@ -120,10 +120,10 @@ export class Translator {
     return word(entry + 12)
   }
 
-  private install(plan: RegionPlan, entries: number): void {
+  private install(s: number, plan: RegionPlan, entries: number): void {
     const { words, memory } = this.port
     this.writer.reset()
-    const code = new RegionCode(plan, this.writer)
+    const code = new RegionCode(plan, this.writer, s)
     const bytes = this.encoder.encode(code.build())
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, functions: this.functions } })
     const index = this.place(instance.exports['f0'])
@@ -132,6 +132,7 @@ export class Translator {
     words[entry] = index
     words[entry + 1] = code.guard
     words[entry + 2] = entries
+    words[entry + 3] = s
     for (const address of new Set(plan.nodes.map((node) => node.block.address))) this.join(address, region, entries === 0)
     plan.entries.forEach((node, n) => {
       const record = (plan.nodes[node]!.block.address + op.BLOCK_FIRST_RECORD) >> 2

@@ -3,7 +3,7 @@
 import { ACCESS_LOAD, ACCESS_LOAD16, ACCESS_LOAD32, ACCESS_STORE16, ACCESS_STORE32, ANY_ADDRESS, BY_MXCSR } from '../ir/access-kinds.js'
 import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
-import { type GuestCode, L_LA, L_P, L_S } from './guest.js'
+import { type GuestCode, L_LA, L_P } from './guest.js'
 import type { IrRecord } from './record.js'
 import { simd, simdMemory, zeroVector } from './vector-form-code.js'
 import * as w from './wasm-ops.js'
@@ -70,9 +70,9 @@ export class VectorAccess {
 
   private storeVector(record: IrRecord, alignment: number, parts: readonly number[]): void {
     const { g, access } = this
-    const put = (base: number, at: number): void =>
+    const put = (base: () => void, at: number): void =>
       parts.forEach((local, n) => {
-        g.get(base)
+        base()
         g.get(local)
         simdMemory(g, 'v128.store', at + 16 * n)
       })
@@ -82,9 +82,9 @@ export class VectorAccess {
     g.ifLikely()
     access.pushHost(S.TLB_WRITE)
     g.set(L_P)
-    put(L_P, 0)
+    put(() => g.get(L_P), 0)
     g.else()
-    put(L_S, S.VT1)
+    put(() => g.state(), g.s + S.VT1)
     access.storeSlowly(record, alignment, undefined, access.markStale, parts.length === 1 ? ACCESS_STORE16 : ACCESS_STORE32)
     g.end()
   }

@@ -8,13 +8,13 @@ import * as op from '../ir/ops.js'
 import * as V from '../ir/vector-ids.js'
 import * as S from '../state/layout.js'
 import { isInlineFloat } from './float-forms.js'
-import { type GuestCode, L_S, LOCAL_DECLARATIONS } from './guest.js'
+import { type GuestCode, LOCAL_DECLARATIONS } from './guest.js'
 import { F_FLOAT_MODE } from './kernel-functions.js'
 import type { IrBlock, IrRecord } from './record.js'
 import { simdMemory, zeroVector } from './vector-form-code.js'
 import { vectorId, xmmOperands } from './vector-operands.js'
 
-const PARAMETERS = 2
+const PARAMETERS = 1
 const FIRST = LOCAL_DECLARATIONS.reduce((sum, [count]) => sum + count, PARAMETERS)
 
 /** Vectors: an operand from memory, then scratch. */
@@ -79,7 +79,7 @@ export class VectorRegisters {
   reloadMode(): void {
     if (!this.floats) return
     const { g } = this
-    g.get(L_S)
+    g.core()
     g.call(F_FLOAT_MODE)
     g.set(this.mode)
   }
@@ -98,15 +98,15 @@ export class VectorRegisters {
 
   private spillOne(register: number): void {
     const { g } = this
-    g.get(L_S)
+    g.state()
     g.get(this.of(register))
-    simdMemory(g, 'v128.store', offsetOf(register))
+    simdMemory(g, 'v128.store', g.s + offsetOf(register))
   }
 
   private reloadOne(register: number): void {
     const { g } = this
-    g.get(L_S)
-    simdMemory(g, 'v128.load', offsetOf(register))
+    g.state()
+    simdMemory(g, 'v128.load', g.s + offsetOf(register))
     g.set(this.of(register))
   }
 
@@ -139,15 +139,15 @@ export class VectorRegisters {
 
   /** Stores what `push` pushes. */
   setUpper(register: number, push: () => void): void {
-    this.g.get(L_S)
+    this.g.state()
     push()
-    simdMemory(this.g, 'v128.store', offsetOf(register) + HALF_BYTES)
+    simdMemory(this.g, 'v128.store', this.g.s + offsetOf(register) + HALF_BYTES)
     this.cleared.delete(register)
   }
 
   pushUpper(register: number): void {
-    this.g.get(L_S)
-    simdMemory(this.g, 'v128.load', offsetOf(register) + HALF_BYTES)
+    this.g.state()
+    simdMemory(this.g, 'v128.load', this.g.s + offsetOf(register) + HALF_BYTES)
   }
 
   spillAll(): void {
