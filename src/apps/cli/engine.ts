@@ -14,5 +14,7 @@ const HINTS_BY_DEFAULT = 14
  */
 export function prepareEngine(version = process.versions.v8): void {
   setFlagsFromString('--no-wasm-stack-checks')
+  // Functions are validated when they are compiled, which is when they are first called: once in place of twice.
+  setFlagsFromString('--wasm-lazy-validation')
   if (Number.parseInt(version) < HINTS_BY_DEFAULT) setFlagsFromString('--experimental-wasm-branch-hinting')
 }

@@ -40,6 +40,7 @@ import {
   BLOCK_VALID,
   LINK_16,
   LINK_NEVER,
+  OP_REGION,
 } from '../ir/ops'
 import { R_EXIT, R_JUMP, R_NEXT } from '../ir/results'
 import { beyond_code_limit, in_long_mode, linear_pc } from './address'
@@ -74,16 +75,34 @@ function global_jump_tag(s: usize, mode: u32): u32 {
   return global_context(s) | (mode << 12)
 }
 
+/** The block, dead or alive, that the jump cache has for linear address `la` under `mode`, else 0. */
+// @ts-ignore: decorator
+@inline
+function noted_block(s: usize, la: u64, mode: u32): usize {
+  const entry = jump_entry(s, la)
+  if (load<u64>(entry) != la) return 0
+  const tag = load<u32>(entry, 8)
+  return tag == jump_tag(s, mode) || tag == global_jump_tag(s, mode) ? <usize>load<u32>(entry, 12) : 0
+}
+
 /** The block at linear address `la` under `mode` if the jump cache knows it, else 0. */
 // @ts-ignore: decorator
 @inline
 function cached_block(s: usize, la: u64, mode: u32): usize {
-  const entry = jump_entry(s, la)
-  if (load<u64>(entry) != la) return 0
-  const tag = load<u32>(entry, 8)
-  if (tag != jump_tag(s, mode) && tag != global_jump_tag(s, mode)) return 0
-  const block: usize = load<u32>(entry, 12)
-  return load<u32>(block, BLOCK_VALID) ? block : 0
+  const block = noted_block(s, la, mode)
+  return block && load<u32>(block, BLOCK_VALID) ? block : 0
+}
+
+/**
+ * OP_REGION record of the region at PC, which a region of 64-bit mode has left for, else 0. The record is all that is looked at of the block: a dead one has
+ * another in its place, and the header is a line of the host's cache more.
+ */
+// @ts-ignore: decorator
+@inline
+export function region_quickly(s: usize): usize {
+  const block = noted_block(s, load<u64>(s, PC), load<u32>(s, MODE))
+  if (block && load<u16>(block, BLOCK_FIRST_RECORD) == OP_REGION) return block + BLOCK_FIRST_RECORD
+  return 0
 }
 
 /** First record of the block at PC when it needs no work; 0 sends the run loop through the dispatcher. The budget must allow a whole block. */

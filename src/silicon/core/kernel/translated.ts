@@ -37,7 +37,7 @@ import {
 } from '../ir/flag-kinds'
 import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
 import { BUDGET, CALL_DEPTH, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R, PC } from '../state/layout'
-import { R_EXIT, R_FAULT, R_JUMP, R_LAST, R_NEXT, R_RETURNED } from '../ir/results'
+import { R_EXIT, R_FAULT, R_JUMP, R_NEXT, R_RETURNED } from '../ir/results'
 import { condition_of } from './alu'
 import { bmi } from './bmi'
 import { helper } from './helper'
@@ -50,7 +50,7 @@ import {
   scan,
   shift_double,
 } from './integer'
-import { expected_record, jump_quickly } from './dispatch'
+import { expected_record, jump_quickly, region_quickly } from './dispatch'
 import { after_call, BUDGET_LOW, pop_value, push_value, vector_load, vector_store } from './records'
 import { stop_at } from './access'
 import { vector } from './vector'
@@ -112,9 +112,16 @@ export function enter_region(s: usize, ip: usize): usize {
       break
     }
     // A string instruction may have used up more than a pass was allowed.
-    next = load<i64>(s, BUDGET) < BUDGET_LOW ? <usize>R_JUMP : jump_quickly(s)
-    if (next <= <usize>R_LAST || load<u16>(next) != OP_REGION) break
-    at = next
+    if (load<i64>(s, BUDGET) < BUDGET_LOW) {
+      next = R_JUMP
+      break
+    }
+    at = region_quickly(s)
+    if (!at) {
+      next = jump_quickly(s)
+      if (!next || load<u16>(next) != OP_REGION) break
+      at = next
+    }
     store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
   }
   materialize_lazy(s)
@@ -145,7 +152,8 @@ function run_until(s: usize, back: u64, first: usize): u32 {
   while (true) {
     const budget = load<i64>(s, BUDGET)
     if (budget < BUDGET_LOW) return R_JUMP
-    if (!at || load<u16>(at) != OP_REGION) at = jump_quickly(s)
+    if (!at || load<u16>(at) != OP_REGION) at = region_quickly(s)
+    if (!at) at = jump_quickly(s)
     // Whoever is outside of all regions looks again.
     if (!at || load<u16>(at) != OP_REGION) return R_NEXT
     const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES

@@ -52,12 +52,6 @@ export function localOf(slot: number): number {
 
 export const isTemporary = (slot: number): boolean => (slot >= S.T0 && slot < S.SEG_BASE ? true : slot === S.T6 || slot === S.T7)
 
-/** An open construct: the registers that were dirty before it, and those that it has written. */
-interface Construct {
-  readonly before: number
-  written: number
-}
-
 export class GuestCode {
   /** Branches whose way is known: code that is nearly never run costs the rest no registers then. */
   readonly hints: BranchHint[] = []
@@ -65,7 +59,11 @@ export class GuestCode {
   blockOffset = 0
   /** General registers whose local may be newer than the state area: bit n for register n. */
   private dirty = 0
-  private readonly constructs: Construct[] = []
+  /** Those that have been written since the innermost open construct began. */
+  private written = 0
+  /** Of the open constructs, outermost first: `dirty` and `written` at their start. */
+  private readonly dirtyBefore: number[] = []
+  private readonly writtenBefore: number[] = []
 
   /**
    * `s`: the state area of the core that the code is for. It is a constant of the code, since a local for it costs two registers of the host wherever memory is
@@ -76,8 +74,9 @@ export class GuestCode {
     readonly s: number,
   ) {}
 
-  op(...codes: readonly number[]): void {
-    for (const code of codes) this.out.byte(code)
+  op(first: number, ...rest: readonly number[]): void {
+    this.out.byte(first)
+    for (let n = 0; n < rest.length; n++) this.out.byte(rest[n]!)
   }
 
   get(local: number): void {
@@ -149,7 +148,7 @@ export class GuestCode {
 
   /** Open `block` and `if` constructs inside the present block's code. */
   get depth(): number {
-    return this.constructs.length
+    return this.dirtyBefore.length
   }
 
   block(): void {
@@ -169,7 +168,9 @@ export class GuestCode {
   private construct(code: number, type: number): void {
     this.out.byte(code)
     this.out.byte(type)
-    this.constructs.push({ before: this.dirty, written: 0 })
+    this.dirtyBefore.push(this.dirty)
+    this.writtenBefore.push(this.written)
+    this.written = 0
   }
 
   /** An `if` that is nearly always true. */
@@ -186,16 +187,14 @@ export class GuestCode {
 
   else(): void {
     this.out.byte(w.ELSE)
-    this.dirty = this.constructs.at(-1)!.before
+    this.dirty = this.dirtyBefore[this.depth - 1]!
   }
 
   /** Whichever way the construct was passed: what was dirty before it or has been written in it may be so still. */
   end(): void {
     this.out.byte(w.END)
-    const { before, written } = this.constructs.pop()!
-    this.dirty = before | written
-    const around = this.constructs.at(-1)
-    if (around) around.written |= written
+    this.dirty = this.dirtyBefore.pop()! | this.written
+    this.written |= this.writtenBefore.pop()!
   }
 
   /** Branches to label `depth` where the i32 on the stack is not zero, which is nearly never so. */
@@ -290,8 +289,7 @@ export class GuestCode {
   private soil(register: number): void {
     if (register >= GPRS) return
     this.dirty |= 1 << register
-    const around = this.constructs.at(-1)
-    if (around) around.written |= 1 << register
+    this.written |= 1 << register
   }
 
   /** At the start of a block: the state area has the general registers. */
@@ -301,7 +299,7 @@ export class GuestCode {
 
   /** The state area gets all general registers that it does not have. Whoever leaves the region or this block has seen to that. */
   flush(): void {
-    for (let n = 0; n < GPRS; n++) this.spill(n << 3)
+    for (let n = 0; this.dirty !== 0; n++) this.spill(n << 3)
   }
 
   /** The state area gets the register of `slot`: a general one only where it does not have it. */

@@ -53,6 +53,8 @@ export const NODES_MAX = wideLimits.nodes
 
 /** Pages on either side of the first. */
 const PAGES_MAX = 0x70000
+/** Positions are far below half of it on either side of zero. */
+const CONTEXT_SPREAD = 2 ** 34
 /** A neighbour joins the region of a hot block when no more than this part of its count is left. */
 const WARM_LEFT = 7 / 8
 /** Of the targets of an indirect jump: each has its part of the jumps only. */
@@ -118,7 +120,7 @@ class Planner {
   private readonly mode: number
   private readonly frames = new Map<number, number>()
   private readonly nodes: RegionNode[] = []
-  private readonly places = new Map<string, number>()
+  private readonly places = new Map<number, number>()
   private readonly contexts = new Map<Context, number>()
   private readonly callees = new Map<RegionNode, Context>()
   private readonly functionReturns = new Map<number, readonly RegionNode[]>()
@@ -208,8 +210,8 @@ class Planner {
     return address === 0 ? undefined : { address, frame }
   }
 
-  private placeOf(position: number, context: Context | undefined): string {
-    return `${position}:${context === undefined ? 0 : this.contexts.get(context)!}`
+  private placeOf(position: number, context: Context | undefined): number {
+    return position + (context === undefined ? 0 : this.contexts.get(context)!) * CONTEXT_SPREAD
   }
 
   private take({ position, context, warmLeft }: Wanted): void {

@@ -111,8 +111,14 @@ export class RegionCode implements Ways {
     const backwards = [...this.places.keys()].reverse()
     for (const n of backwards) {
       const { taken, fall, targets, block } = nodes[n]!
-      const ahead = [taken, fall, ...targets].filter((next) => next >= 0 && this.isForward(n, next))
-      longest[n] = block.instructions + Math.max(0, ...ahead.map((next) => longest[next]!))
+      let ahead = 0
+      const note = (next: number): void => {
+        if (next >= 0 && longest[next]! > ahead && this.isForward(n, next)) ahead = longest[next]!
+      }
+      note(taken)
+      note(fall)
+      targets.forEach(note)
+      longest[n] = block.instructions + ahead
     }
     return longest
   }

@@ -3,7 +3,7 @@
  * area has all of them wherever the region may be left (guest.ts).
  */
 
-import { shapes, slotBytes } from '../ir/fields.js'
+import { type Field, shapes } from '../ir/fields.js'
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
 import { usesIntegerState } from './call-code.js'
@@ -25,27 +25,47 @@ interface Effect {
 const bit = (slot: number): number => (slot >> 3 < GPRS ? 1 << (slot >> 3) : 0)
 const bits = (slots: readonly number[]): number => slots.reduce((mask, slot) => mask | bit(slot), 0)
 
-function effectOf(record: IrRecord): Effect {
-  const { op: code } = record
-  if (code === op.OP_HLP || code === op.OP_X87 || code === op.OP_VEC) return effectOfCall(record)
-  const shape = shapes[code]!
-  let reads = 0
-  let replaces = 0
-  for (const name of ['d', 'a', 'b'] as const) {
-    const field = shape[name]
-    if (field.kind !== 'slot') continue
-    const slot = record[name]
-    // A part of a register is inserted into what stands there.
-    const whole = field.writes && !field.reads && slotBytes(record, field) >= 4
-    if (whole) replaces |= bit(slot)
-    else reads |= bit(slot)
-  }
+/** How a field of an operation counts; BY_SIZE: by the size in field c. */
+const UNUSED = 0
+const READ = 1
+const REPLACED = 2
+const BY_SIZE = 3
+
+function useOf(field: Field): number {
+  if (field.kind !== 'slot') return UNUSED
+  // A part of a register is inserted into what stands there.
+  if (!field.writes || field.reads || (field.bytes !== 0 && field.bytes < 4)) return READ
+  return field.bytes === 0 ? BY_SIZE : REPLACED
+}
+
+/** Of each operation: how d, a and b count, and what it reads besides. */
+const uses = shapes.map(({ d, a, b, alsoWrites }, code) => {
   // RSP, and what multiplications and their like add to: their old values count, be it for the parts that stay.
-  reads |= bits(shape.alsoWrites)
+  let reads = bits(alsoWrites)
   if (code === op.OP_RET) reads |= bit(S.RSP)
   if (code === op.OP_SIGN || code === op.OP_MULTIPLY || code === op.OP_DIVIDE) reads |= bit(S.RAX)
   if (code === op.OP_MULTIPLY_APART) reads |= bit(S.RDX)
-  return { reads, replaces }
+  return { d: useOf(d), a: useOf(a), b: useOf(b), reads }
+})
+
+const replaces = (use: number, size: number): boolean => use === REPLACED || (use === BY_SIZE && size >= 2)
+
+function effectOf(record: IrRecord): Effect {
+  const { op: code, d, a, b } = record
+  if (code === op.OP_HLP || code === op.OP_X87 || code === op.OP_VEC) return effectOfCall(record)
+  const use = uses[code]!
+  const size = record.c & 3
+  const effect = { reads: use.reads, replaces: 0 }
+  note(effect, use.d, d, size)
+  note(effect, use.a, a, size)
+  note(effect, use.b, b, size)
+  return effect
+}
+
+function note(effect: { reads: number; replaces: number }, use: number, slot: number, size: number): void {
+  if (use === UNUSED) return
+  if (replaces(use, size)) effect.replaces |= bit(slot)
+  else effect.reads |= bit(slot)
 }
 
 /** Of what the kernel executes: it sees the state area, and code behind a call that may do anything loads what it needs from there. */
