@@ -3,6 +3,7 @@
 
 import { Command } from 'commander'
 import { bootFiles } from '../src/apps/cli/boot-files.js'
+import { prepareEngine } from '../src/apps/cli/engine.js'
 import { createMachine, type Machine } from '../src/apps/cli/machine.js'
 import { preparedGuest } from './guest/guest-files.js'
 import { median } from './statistics.js'
@@ -88,6 +89,7 @@ async function main(flags: Flags): Promise<void> {
   const { files } = await preparedGuest('amd64', { memoryMiB: Number(flags.memory) }, (text) => process.stderr.write(`${text}\n`))
   const boot = await bootFiles({ ...files, append: files.append }, () => undefined)
   const console = new GuestConsole()
+  prepareEngine()
   const machine = createMachine({
     ...boot,
     sev: flags.sev ? 'sev' : 'none',

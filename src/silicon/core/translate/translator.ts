@@ -11,6 +11,9 @@ import { kernelFunctions, kernelFunctionTable, regionType } from './kernel-funct
 import { isEntry, NODES_MAX, planRegion, regionLimits, type RegionPlan, wideLimits } from './plan.js'
 import { RegionCode } from './region-code.js'
 
+/** Modules that import one table of the kernel's functions. */
+const IMPORTS_OF_TABLE = 128
+
 /** A block that cannot be translated is not offered again soon. */
 const NEVER = 0x7fffffff
 
@@ -55,14 +58,14 @@ export class Translator {
   /** Number of the next region; 0 is none. */
   private next = 1
   private nextMember = MEMBERS_TABLE
-  private readonly functions: WebAssembly.Table
+  /** The table that modules import the kernel's functions by, and how many more shall import it. */
+  private functions: WebAssembly.Table | undefined
+  private importsLeft = 0
   /** Places in the kernel's table that are ours, and how many of them are in use. */
   private readonly places: number[] = []
   private placesUsed = 0
 
-  constructor(private readonly port: TranslatorPort) {
-    this.functions = kernelFunctionTable(port.kernel)
-  }
+  constructor(private readonly port: TranslatorPort) {}
 
   get counters(): TranslatorCounters {
     const { regions, blocks, bytes, refused, wide } = this
@@ -76,6 +79,7 @@ export class Translator {
     // Their code can be collected.
     for (const place of this.places) this.port.table.set(place, null)
     this.placesUsed = 0
+    this.importsLeft = 0
     this.port.words.fill(0, NOTES_TABLE >> 2, (NOTES_TABLE + NOTES_MAX * NOTES_BYTES) >> 2)
     this.port.words.fill(0, REGION_TABLE >> 2, (REGION_TABLE >> 2) + (REGIONS_MAX * REGION_ENTRY_BYTES) / 4)
   }
@@ -125,7 +129,7 @@ export class Translator {
     this.writer.reset()
     const code = new RegionCode(plan, this.writer, s)
     const bytes = this.encoder.encode(code.build())
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, functions: this.functions } })
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, functions: this.importedTable() } })
     const index = this.place(instance.exports['f0'])
     const region = this.next++
     const entry = (REGION_TABLE + region * REGION_ENTRY_BYTES) >> 2
@@ -144,6 +148,19 @@ export class Translator {
     if (entries === 0) this.wide++
     this.blocks += plan.nodes.length
     this.bytes += bytes.length
+  }
+
+  /**
+   * V8 has each table remember all instances that import it: none of them is collected before the table is, and each import copies the list. So a table serves some of
+   * them only, and none outlives the code cache.
+   */
+  private importedTable(): WebAssembly.Table {
+    if (this.importsLeft === 0 || !this.functions) {
+      this.functions = kernelFunctionTable(this.port.kernel)
+      this.importsLeft = IMPORTS_OF_TABLE
+    }
+    this.importsLeft--
+    return this.functions
   }
 
   /** Puts `region` into the kernel's function table. */
