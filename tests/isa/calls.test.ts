@@ -5,7 +5,11 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { EXIT_BUDGET } from '../../src/silicon/core/state/layout.js'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { Core } from '../../src/silicon/core/core.js'
+import * as S from '../../src/silicon/core/state/layout.js'
+import { CORE_STATE_STRIDE } from '../../src/silicon/fabric-layout.js'
 import { describeCase, differences } from './compare.js'
 import { Machine } from './machine.js'
 import { Random } from './random.js'
@@ -151,7 +155,7 @@ function run(machine: Machine, program: Program, slice: () => number): { outcome
   while (left > 0) {
     const most = Math.min(left, slice())
     left -= most
-    if (machine.core.run(most) !== EXIT_BUDGET) break
+    if (machine.core.run(most) !== S.EXIT_BUDGET) break
   }
   const outcome = machine.outcome()
   machine.clearCode()
@@ -194,6 +198,57 @@ describe('programs of functions', () => {
       assert.equal(clears > PROGRAMS / 12, 'regionsMax' in limits, `cleared ${clears} times for ${regions} regions`)
     })
   }
+})
+
+describe('a region', () => {
+  // L: inc rax / dec ecx / jnz L
+  const loop = [0x48, 0xff, 0xc0, 0xff, 0xc9, 0x75, 0xf9]
+  const ROUNDS = 10_000
+
+  it('is run by the core that it was made for alone', () => {
+    const machine = new Machine(true, 5)
+    const { kernel, core, s } = machine
+    kernel.exports.code_cache_reset(2)
+    const second = new Core(kernel, { index: 1, tscPerInstruction: 2, onWbinvd: () => undefined })
+    load(machine, { main: caseOf(loop, { [RCX]: ROUNDS }), functions: new Map() })
+    const bytes = new Uint8Array(kernel.view.buffer)
+    const before = bytes.slice(s, s + CORE_STATE_STRIDE)
+    core.run(INSTRUCTIONS_MAX)
+    assert(kernel.counters.translated!.regions > 0)
+    const after = machine.u64(S.RAX)
+    assert.equal(after, BigInt(ROUNDS))
+
+    bytes.set(before, second.state)
+    second.run(INSTRUCTIONS_MAX)
+    assert.equal(kernel.view.getBigUint64(second.state + S.RAX, true), BigInt(ROUNDS))
+    assert.equal(machine.u64(S.RAX), after, 'the first core stands still')
+  })
+
+  it('is collected once the code cache has been cleared', () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const made: WeakRef<WebAssembly.Instance>[] = []
+    const { Instance } = WebAssembly
+    class Noted extends Instance {
+      constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
+        super(module, imports)
+        made.push(new WeakRef<WebAssembly.Instance>(this))
+      }
+    }
+    const machine = new Machine(true, 5)
+    WebAssembly.Instance = Noted as typeof Instance
+    try {
+      for (let n = 0; n < 20; n++) run(machine, { main: caseOf(loop, { [RCX]: ROUNDS }), functions: new Map() }, () => INSTRUCTIONS_MAX)
+    } finally {
+      WebAssembly.Instance = Instance
+    }
+    assert(made.length >= 20, `${made.length} regions`)
+    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      collect()
+      const alive = made.filter((one) => one.deref() !== undefined).length
+      assert(alive <= 2, `${alive} of ${made.length} regions are still there`)
+    })
+  })
 })
 
 describe('a return elsewhere', () => {
