@@ -238,7 +238,10 @@ describe('a region', () => {
     const machine = new Machine(true, 5)
     WebAssembly.Instance = Noted as typeof Instance
     try {
-      for (let n = 0; n < 20; n++) run(machine, { main: caseOf(loop, { [RCX]: ROUNDS }), functions: new Map() }, () => INSTRUCTIONS_MAX)
+      for (let n = 0; n < 20; n++) {
+        run(machine, { main: caseOf(loop, { [RCX]: ROUNDS }), functions: new Map() }, () => INSTRUCTIONS_MAX)
+        machine.kernel.exports.code_clear()
+      }
     } finally {
       WebAssembly.Instance = Instance
     }
@@ -247,6 +250,8 @@ describe('a region', () => {
       collect()
       const alive = made.filter((one) => one.deref() !== undefined).length
       assert(alive <= 2, `${alive} of ${made.length} regions are still there`)
+      // The machine is.
+      assert(machine.kernel.counters.clears > 15)
     })
   })
 })

@@ -79,7 +79,7 @@ export class Translator {
     // Their code can be collected.
     for (const place of this.places) this.port.table.set(place, null)
     this.placesUsed = 0
-    this.importsLeft = 0
+    this.functions = undefined
     this.port.words.fill(0, NOTES_TABLE >> 2, (NOTES_TABLE + NOTES_MAX * NOTES_BYTES) >> 2)
     this.port.words.fill(0, REGION_TABLE >> 2, (REGION_TABLE >> 2) + (REGIONS_MAX * REGION_ENTRY_BYTES) / 4)
   }
@@ -155,7 +155,7 @@ export class Translator {
    * them only, and none outlives the code cache.
    */
   private importedTable(): WebAssembly.Table {
-    if (this.importsLeft === 0 || !this.functions) {
+    if (!this.functions || this.importsLeft === 0) {
       this.functions = kernelFunctionTable(this.port.kernel)
       this.importsLeft = IMPORTS_OF_TABLE
     }
