@@ -43,7 +43,7 @@ const count = (text: string): number => {
 }
 const words = (text: string): string[] => text.split(',').filter(Boolean)
 
-/** What `--only` can name that is no workload of the shell. The snapshot is in every run, the migration in every full one, unless `--only` says otherwise. */
+/** What `--only` can name that is no workload of the shell. Snapshot and migration are in every full run, unless `--only` says otherwise. */
 const others = ['boot', 'snapshot', 'migration'] as const
 
 const list = workloads.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`).join('\n')
@@ -90,7 +90,7 @@ async function main(flags: Flags): Promise<void> {
     ? await measureSlow(flags, chosen, guest64, skipped, { ...common, quick: true, samples: flags.slowSamples })
     : undefined
   const named = (name: (typeof others)[number], otherwise: boolean): boolean => flags.only?.includes(name) ?? otherwise
-  const snapshots = named('snapshot', true) ? await measureSnapshots({ files, samples, progress }) : []
+  const snapshots = named('snapshot', !flags.quick) ? await measureSnapshots({ files, samples, progress }) : []
   const migrations = named('migration', !flags.quick)
     ? await measureMigrations({ cbit: cbitWords(flags.cbit), files, samples, progress })
     : []
