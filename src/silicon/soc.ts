@@ -5,7 +5,7 @@ import type { DmaPort } from './doors/dma.js'
 import type { HostPort, MailboxRegisters } from './doors/host.js'
 import { CORES_MAX } from './fabric-layout.js'
 import { Core, type CoreCounters } from './core/core.js'
-import { CoreKernel, type CodeCounters } from './core/core-kernel.js'
+import { CoreKernel, type CodeCounters, type TranslationLimits } from './core/core-kernel.js'
 import { opcodeTable } from './core/decode/opcodes.js'
 import { createLinearMemory, MemoryController, type MemoryCounters } from './memory/index.js'
 import { SecureProcessor } from './secure-processor/index.js'
@@ -24,8 +24,8 @@ export interface SocOptions {
   readonly cores?: number
   /** Compiled kernels: build/kernel/core.wasm and build/kernel/memory.wasm. */
   readonly kernels: { readonly core: Uint8Array; readonly memory: Uint8Array }
-  /** Compile hot code to WebAssembly (default), or interpret everything. */
-  readonly translate?: boolean
+  /** Compile hot code to WebAssembly (default), under other limits than a chip's where they are given, or interpret everything. */
+  readonly translate?: boolean | TranslationLimits
   /** Which AES serves the encryption engine. */
   readonly aes?: 'platform' | 'pure'
   /** Milliseconds of real time for the counters of times; nothing in the machine sees it. Without it those counters stay zero. */
@@ -55,7 +55,7 @@ function mailbox(processor: SecureProcessor): MailboxRegisters {
 }
 
 export function createSoc(options: SocOptions): Soc {
-  const { board } = options
+  const { board, translate = true } = options
   const count = options.cores ?? 1
   if (!Number.isInteger(count) || count < 1 || count > CORES_MAX) throw new RangeError(`a chip has 1 to ${CORES_MAX} cores`)
   const linear = createLinearMemory(options.dramBytes, options.llcBytes)
@@ -79,7 +79,7 @@ export function createSoc(options: SocOptions): Soc {
       ...(options.stopwatch && { stopwatch: options.stopwatch }),
     },
     opcodeTable(),
-    (options.translate ?? true) ? {} : undefined,
+    translate === true ? {} : translate || undefined,
   )
   kernel.exports.code_cache_reset(count)
   const processor = new SecureProcessor({ ...board, entropy: board.processorEntropy ?? board.entropy, fabric: memory, cores: count })

@@ -8,6 +8,7 @@ import { BlockLowering, type LoweredBlock } from './ir/lower.js'
 import * as op from './ir/ops.js'
 import { REGIONS_MAX, WIDEN_THRESHOLD } from './ir/region-tables.js'
 import * as S from './state/layout.js'
+import { type PlanLimits, regionLimits, wideLimits } from './translate/plan.js'
 import { Translator, type TranslatorCounters } from './translate/translator.js'
 
 /** What the core asks of the platform around it. */
@@ -67,7 +68,7 @@ export interface CodeCounters {
   readonly arenaBytes: number
 }
 
-/** When hot code is translated; what is not given is as on a chip. */
+/** How hot code is translated; what is not given is as on a chip. */
 export interface TranslationLimits {
   /** Executions of a block. */
   readonly hotAfter?: number
@@ -75,6 +76,11 @@ export interface TranslationLimits {
   readonly widenAfter?: number
   /** Regions, one more than there may be, before all code is forgotten. */
   readonly regionsMax?: number
+  /** What a region may hold, and one that takes the place of another. */
+  readonly limits?: PlanLimits
+  readonly wideLimits?: PlanLimits
+  /** For whoever looks at a core between regions: what is entered in place of a region's code, which must be entered with a budget of `guard` at least. */
+  around?(region: unknown, guard: number): unknown
 }
 
 export class CoreKernel {
@@ -112,7 +118,7 @@ export class CoreKernel {
     this.view = new DataView(memory.buffer)
     this.bytes = new Uint8Array(memory.buffer)
     this.words = new Int32Array(memory.buffer)
-    const { hotAfter = op.PROFILE_THRESHOLD, widenAfter = WIDEN_THRESHOLD, regionsMax = REGIONS_MAX } = translation ?? {}
+    const { hotAfter = op.PROFILE_THRESHOLD } = translation ?? {}
     this.lowering = new BlockLowering(table, translation ? hotAfter : 0)
     if (translation) {
       this.translator = new Translator({
@@ -121,8 +127,11 @@ export class CoreKernel {
         table: this.exports.table,
         kernel: instance.exports,
         hotAfter,
-        widenAfter,
-        regionsMax,
+        widenAfter: translation.widenAfter ?? WIDEN_THRESHOLD,
+        regionsMax: translation.regionsMax ?? REGIONS_MAX,
+        limits: translation.limits ?? regionLimits,
+        wideLimits: translation.wideLimits ?? wideLimits,
+        around: (region, guard) => translation.around?.(region, guard) ?? region,
         find: (frame, offset, key, mode) => this.exports.code_find(frame, offset, key, mode),
       })
     }

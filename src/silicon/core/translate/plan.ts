@@ -48,9 +48,6 @@ export const wideLimits: PlanLimits = {
   memberships: Infinity,
 }
 
-/** Nodes of any region. */
-export const NODES_MAX = wideLimits.nodes
-
 /** Pages on either side of the first. */
 const PAGES_MAX = 0x70000
 /** Positions are far below half of it on either side of zero. */

@@ -8,7 +8,7 @@ import * as S from '../state/layout.js'
 import { accessFunction, pageFunction } from './own-functions.js'
 import { UntranslatableError } from './call-code.js'
 import { kernelFunctions, kernelFunctionTable, regionType } from './kernel-functions.js'
-import { isEntry, NODES_MAX, planRegion, regionLimits, type RegionPlan, wideLimits } from './plan.js'
+import { isEntry, type PlanLimits, planRegion, type RegionPlan } from './plan.js'
 import { RegionCode } from './region-code.js'
 
 /** Modules that import one table of the kernel's functions. */
@@ -30,6 +30,11 @@ export interface TranslatorPort {
   readonly widenAfter: number
   /** Number that no region may have any more. */
   readonly regionsMax: number
+  /** What a region may hold, and one that takes the place of another. */
+  readonly limits: PlanLimits
+  readonly wideLimits: PlanLimits
+  /** What is entered in place of a region's code, which must be entered with a budget of `guard` at least. */
+  readonly around: (region: unknown, guard: number) => unknown
   /** The block at (frame, offset) under key and mode, or 0. */
   find(frame: number, offset: number, key: number, mode: number): number
 }
@@ -86,11 +91,12 @@ export class Translator {
 
   /** Translates the region around the hot block at `address`, where core `s` stands. False where there is no room for it before the code cache is cleared. */
   translate(s: number, address: number): boolean {
-    const { words, hotAfter } = this.port
-    if (this.next >= this.port.regionsMax || this.nextMember + NODES_MAX * MEMBER_BYTES > MEMBERS_END) return false
+    const { words, hotAfter, limits, wideLimits } = this.port
+    const nodesMax = Math.max(limits.nodes, wideLimits.nodes)
+    if (this.next >= this.port.regionsMax || this.nextMember + nodesMax * MEMBER_BYTES > MEMBERS_END) return false
     const again = isEntry(words, address)
     const port = { words, hotAfter, find: this.port.find, frameAt: (pages: number) => this.frameAt(s, pages) }
-    const plan = planRegion(port, address, again ? wideLimits : regionLimits)
+    const plan = planRegion(port, address, again ? wideLimits : limits)
     if (plan.nodes.length === 0) {
       if (!again) this.postpone(address, NEVER)
       return true
@@ -130,7 +136,7 @@ export class Translator {
     const code = new RegionCode(plan, this.writer, s)
     const bytes = this.encoder.encode(code.build())
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, functions: this.importedTable() } })
-    const index = this.place(instance.exports['f0'])
+    const index = this.place(this.port.around(instance.exports['f0'], code.guard))
     const region = this.next++
     const entry = (REGION_TABLE + region * REGION_ENTRY_BYTES) >> 2
     words[entry] = index
