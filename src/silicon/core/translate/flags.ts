@@ -16,6 +16,7 @@ import {
 import { type GuestCode, L_CF, L_FA, L_FB, L_FK, L_FR, L_OF } from './guest.js'
 import { F_CARRY, F_CONDITION, F_MATERIALIZE } from './kernel-functions.js'
 import * as S from '../state/layout.js'
+import { clearLazyFlags } from './lazy-flags.js'
 import * as w from './wasm-ops.js'
 
 const UNKNOWN = -1
@@ -35,12 +36,6 @@ const COND_S = 4
 const COND_P = 5
 const COND_L = 6
 const COND_LE = 7
-
-const lazyParts = [
-  [L_FA, S.LAZY_A],
-  [L_FB, S.LAZY_B],
-  [L_FR, S.LAZY_R],
-] as const
 
 /** What is known at compile time: FLAG_* kind with its size, and whether its operands alone decide. */
 export interface FlagsKnown {
@@ -84,10 +79,7 @@ export class Flags {
 
   /** Something has written all of them to the state area. */
   wereWritten(): void {
-    const { g } = this
-    g.state()
-    g.i32(0)
-    g.stateMemory(w.I32_STORE, S.LAZY_KIND)
+    clearLazyFlags(this.g)
     this.kind = FLAG_STATE
   }
 
@@ -96,24 +88,6 @@ export class Flags {
     this.g.i32(FLAG_LAZY)
     this.g.set(L_FK)
     this.kind = UNKNOWN
-  }
-
-  /** For the code behind the region: L_FK and the parts go to LAZY_*, unless they stand there. */
-  store(): void {
-    const { g } = this
-    g.get(L_FK)
-    g.i32(FLAG_LAZY)
-    g.op(w.I32_NE)
-    g.if()
-    g.state()
-    g.get(L_FK)
-    g.stateMemory(w.I32_STORE, S.LAZY_KIND)
-    for (const [local, slot] of lazyParts) {
-      g.state()
-      g.get(local)
-      g.stateMemory(w.I64_STORE, slot)
-    }
-    g.end()
   }
 
   /** L_FA, L_FB and L_FR hold an operation of `what` and `size`. */

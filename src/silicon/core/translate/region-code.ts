@@ -24,6 +24,7 @@ import * as S from '../state/layout.js'
 import { BlockCode, type Ways } from './block-code.js'
 import { type FlagsKnown, Flags } from './flags.js'
 import { GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PC, L_R, L_V, LOCAL_DECLARATIONS } from './guest.js'
+import { storeLazyFlags } from './lazy-flags.js'
 import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
 import { PAGE_FUNCTION } from './own-functions.js'
@@ -214,7 +215,7 @@ export class RegionCode implements Ways {
     g.state()
     g.get(L_BUDGET)
     g.stateMemory(w.I64_STORE, S.BUDGET)
-    this.flags.store()
+    storeLazyFlags(g)
   }
 
   // ---- structure
