@@ -51,12 +51,10 @@ export class Flags {
 
   constructor(private readonly g: GuestCode) {}
 
-  /** Only L_FK at run time knows. */
   forget(): void {
     this.kind = UNKNOWN
   }
 
-  /** At the start of a block that is reached with these. */
   assume(known: FlagsKnown | undefined): void {
     this.kind = known?.kind ?? UNKNOWN
     this.exact = known?.exact ?? false
@@ -374,7 +372,6 @@ export class Flags {
     this.g.op(this.size === 3 ? wide : narrow)
   }
 
-  /** Pushes CF as i32 where the parts give it directly. */
   private pushBelow(what: number): boolean {
     const { g } = this
     if (what === FLAG_SUB && this.exact) this.compare(w.I32_LT_U, w.I64_LT_U, false)
