@@ -90,5 +90,5 @@ async function main(flags: Flags): Promise<void> {
 program.parse()
 main(program.opts<Flags>()).catch((error: unknown) => {
   process.stderr.write(`profile: ${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 2
+  process.exit(2)
 })

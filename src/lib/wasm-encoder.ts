@@ -158,8 +158,9 @@ const WRITER_BYTES = 1 << 15
 
 /**
  * Encodes modules that import `env.memory` and the table `env.functions`, whose functions have the types `imports` (type indexes and places 0, 1, …), and that
- * define functions 0, 1, …: one of type `type`, which is exported as f0, and `others`, which are the same in all. A table, because V8 compiles a wrapper for each signature of an imported
- * function with each module (60 µs apiece in Node 20), whether or not it is ever needed. What it writes to is used again: modules are made by the thousand.
+ * define functions: `own` first, which are the same in all and are functions 0, 1, …, then those of type `type`, which are exported as f0, f1, …. A table, because V8
+ * compiles a wrapper for each signature of an imported function with each module (60 µs apiece in Node 20), whether or not it is ever needed. What it writes to is
+ * used again: modules are made by the thousand.
  */
 export class ModuleEncoder {
   private readonly head = new ByteWriter(1024)
@@ -167,37 +168,50 @@ export class ModuleEncoder {
   private readonly code = new ByteWriter(WRITER_BYTES)
   private readonly one = new ByteWriter(WRITER_BYTES)
   private readonly small = new ByteWriter()
+  /** Type indexes: of the first of `own`, and of what is exported. */
+  private readonly firstType: number
+  private readonly type: number
 
   constructor(
     imports: readonly FunctionType[],
     type: FunctionType,
-    private readonly others: readonly TypedBody[],
+    private readonly own: readonly TypedBody[],
   ) {
     const { head } = this
-    const own = [type, ...others.map((body) => body.type)]
     head.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
-    section(head, 1, writeTypes([...imports, ...own]))
+    section(head, 1, writeTypes([...imports, ...own.map((body) => body.type), type]))
     section(head, 2, writeImports(imports.length))
-    const functions = new ByteWriter()
-    functions.u32(own.length)
-    own.forEach((_, n) => functions.u32(imports.length + n))
-    section(head, 3, functions)
-    const exports = new ByteWriter()
-    exports.u32(1)
-    exports.name('f0')
-    exports.bytes([0, 0])
-    section(head, 7, exports)
+    this.firstType = imports.length
+    this.type = imports.length + own.length
   }
 
-  /** The module with `body` as function 0; its bytes stand until the next call. */
-  encode(body: FunctionBody): Uint8Array {
+  /** The module with `exported`; its bytes stand until the next call. */
+  encode(exported: readonly FunctionBody[]): Uint8Array {
     const { out } = this
     out.reset()
     out.bytes(this.head.view())
-    const bodies = [body, ...this.others]
+    this.writeDeclarations(exported.length)
+    const bodies = [...this.own, ...exported]
     if (bodies.some((one) => one.hints?.length)) this.writeHints(bodies)
     this.writeCode(bodies)
     return out.view()
+  }
+
+  private writeDeclarations(exported: number): void {
+    const { out, code, own } = this
+    code.reset()
+    code.u32(own.length + exported)
+    own.forEach((_, n) => code.u32(this.firstType + n))
+    for (let n = 0; n < exported; n++) code.u32(this.type)
+    section(out, 3, code)
+    code.reset()
+    code.u32(exported)
+    for (let n = 0; n < exported; n++) {
+      code.name(`f${n}`)
+      code.byte(0)
+      code.u32(own.length + n)
+    }
+    section(out, 7, code)
   }
 
   /** Custom section "metadata.code.branch_hint" (WebAssembly branch hinting proposal): offsets count from the start of a function's locals. */

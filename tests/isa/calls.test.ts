@@ -21,6 +21,7 @@ const BP = 3
 const PF = 14
 const RAX = 0
 const RCX = 1
+const RDX = 2
 const RBX = 3
 const RSP = 4
 const FUEL = 15
@@ -181,6 +182,8 @@ describe('programs of functions', () => {
     ['and made part of larger regions in slices', 5, { widenAfter: 10 }, slices],
     ['in slices', 5, {}, slices],
     ['with room for a few regions', 5, { regionsMax: 12 }, slices],
+    ['several to a module', 40, { batch: 8 }, whole],
+    ['several to a module in slices', 5, { batch: 8, widenAfter: 10 }, slices],
   ] as const) {
     it(`do the same translated ${name}`, () => {
       const machine = new Machine(true, hotAfter, limits)
@@ -222,6 +225,37 @@ describe('a region', () => {
     second.run(INSTRUCTIONS_MAX)
     assert.equal(kernel.view.getBigUint64(second.state + S.RAX, true), BigInt(ROUNDS))
     assert.equal(machine.u64(S.RAX), after, 'the first core stands still')
+  })
+
+  it('waits for others, and for its block to be offered again at most', () => {
+    const machine = new Machine(true, 40, { batch: 8 })
+    const { kernel, core } = machine
+    const regions = (): number => kernel.counters.translated!.regions
+    // L: inc rax / dec ecx / jnz L / N: inc rax / dec edx / jnz N
+    load(machine, { main: caseOf([...loop, 0x48, 0xff, 0xc0, 0xff, 0xca, 0x75, 0xf9], { [RCX]: 45, [RDX]: 60 }), functions: new Map() })
+    core.run(3 * 45)
+    assert.equal(machine.u64(S.RAX), 45n)
+    assert.equal(regions(), 0, 'it is planned')
+    core.run(INSTRUCTIONS_MAX)
+    assert.equal(machine.u64(S.RAX), 105n)
+    assert.equal(regions(), 2)
+    assert.equal(kernel.counters.translated!.modules, 1)
+  })
+
+  it('is not made of code that has changed while it waited', () => {
+    const machine = new Machine(true, 40, { batch: 8 })
+    const { kernel, core } = machine
+    const main = caseOf(loop, { [RCX]: 200 })
+    load(machine, { main, functions: new Map() })
+    core.run(3 * 45)
+    // dec rax
+    machine.writeCode(main.offset, Uint8Array.from([0x48, 0xff, 0xc8]))
+    core.run(3 * 15)
+    assert.equal(machine.u64(S.RAX), 30n)
+    assert.equal(kernel.counters.translated!.regions, 0)
+    core.run(INSTRUCTIONS_MAX)
+    assert.equal(machine.u64(S.RAX), BigInt.asUintN(64, 45n - 155n))
+    assert.equal(kernel.counters.translated!.regions, 1)
   })
 
   it('is collected once the code cache has been cleared', () => {

@@ -113,7 +113,7 @@ export class Machine {
       this.memory.kernelImports(),
       platform,
       opcodeTable(),
-      translate ? { hotAfter, ...limits } : undefined,
+      translate ? { hotAfter, batch: 1, ...limits } : undefined,
     )
     this.kernel.exports.code_cache_reset(1)
     this.core = new Core(this.kernel, { index: 0, tscPerInstruction: 2, onWbinvd: () => undefined })

@@ -6,7 +6,7 @@ import { CODE_ARENA_BASE, CODE_CACHE_WORDS, FRAME_BYTES } from '../fabric-layout
 import type { OpcodeTable } from './decode/table.js'
 import { BlockLowering, type LoweredBlock } from './ir/lower.js'
 import * as op from './ir/ops.js'
-import { REGIONS_MAX, WIDEN_THRESHOLD } from './ir/region-tables.js'
+import { REGIONS_MAX, REGIONS_OF_MODULE, WIDEN_THRESHOLD } from './ir/region-tables.js'
 import * as S from './state/layout.js'
 import { type PlanLimits, regionLimits, wideLimits } from './translate/plan.js'
 import { Translator, type TranslatorCounters } from './translate/translator.js'
@@ -79,6 +79,8 @@ export interface TranslationLimits {
   /** What a region may hold, and one that takes the place of another. */
   readonly limits?: PlanLimits
   readonly wideLimits?: PlanLimits
+  /** Regions that are compiled as one module. */
+  readonly batch?: number
   /** For whoever looks at a core between regions: what is entered in place of a region's code, which must be entered with a budget of `guard` at least. */
   around?(region: unknown, guard: number): unknown
 }
@@ -131,6 +133,7 @@ export class CoreKernel {
         regionsMax: translation.regionsMax ?? REGIONS_MAX,
         limits: translation.limits ?? regionLimits,
         wideLimits: translation.wideLimits ?? wideLimits,
+        batch: translation.batch ?? REGIONS_OF_MODULE,
         around: (region, guard) => translation.around?.(region, guard) ?? region,
         find: (frame, offset, key, mode) => this.exports.code_find(frame, offset, key, mode),
       })

@@ -66,7 +66,7 @@ export class RegionProbes {
   private makeProbe(place: number): Probe {
     const table = new WebAssembly.Table({ element: 'anyfunc', initial: watcherTypes.length })
     this.watchers.forEach((watcher, n) => table.set(n, watcher))
-    const module = new WebAssembly.Module(this.encoder.encode(probe(this.s, place)) as Uint8Array<ArrayBuffer>)
+    const module = new WebAssembly.Module(this.encoder.encode([probe(this.s, place)]) as Uint8Array<ArrayBuffer>)
     const { exports } = new WebAssembly.Instance(module, { env: { memory: this.memory, functions: table } })
     return { enter: exports['f0']!, table }
   }

@@ -18,7 +18,7 @@ const statistics: MachineStatistics = {
       blocks: 300,
       instructions: 2000,
       loweringMs: 100,
-      translated: { regions: 4, blocks: 40, bytes: 3 << 20, refused: 1, wide: 2 },
+      translated: { regions: 4, modules: 2, blocks: 40, bytes: 3 << 20, refused: 1, wide: 2 },
       instructionsTranslated: 900_000,
       translatingMs: 300,
       entries: 10,
@@ -35,7 +35,7 @@ test('each tier, exit and part of the time has its line', () => {
   const lines = statisticsLines(statistics).join('\n')
   assert.match(lines, /10\.0 % of the instructions interpreted, 90\.0 % translated/)
   assert.match(lines, /300 blocks of 2000 instructions lowered in 0\.10 s; 7 dropped, 0\.5 MiB in use/)
-  assert.match(lines, /4 regions \(2 of them large\) of 40 blocks, 1 refused, 3\.0 MiB of WebAssembly, in 0\.30 s/)
+  assert.match(lines, /4 regions \(2 of them large\) of 40 blocks in 2 modules, 1 refused, 3\.0 MiB of WebAssembly, in 0\.30 s/)
   assert.match(lines, /1000 reads, 500 writes, 500 fetches \(2\.00 in a thousand/)
   assert.match(lines, /guest code 1\.00 s \(50\.0 %\), lowering 0\.10 s \(5\.0 %\), .* asleep 0\.40 s \(20\.0 %\)/)
   assert.match(lines, /exits: 210: HLT 10 in 0\.05 s, IOIO 200 in 0\.00 s/)

@@ -45,7 +45,7 @@ function codeLines({ vm, chip: { code, cores, memory } }: MachineStatistics): st
       `${(code.arenaBytes / 2 ** 20).toFixed(1)} MiB in use, cleared ${code.clears} times`,
     ...(translated
       ? [
-          `translator: ${translated.regions} regions (${translated.wide} of them large) of ${translated.blocks} blocks, ${translated.refused} refused, ` +
+          `translator: ${translated.regions} regions (${translated.wide} of them large) of ${translated.blocks} blocks in ${translated.modules} modules, ${translated.refused} refused, ` +
             `${(translated.bytes / 2 ** 20).toFixed(1)} MiB of WebAssembly, in ${seconds(code.translatingMs)}`,
         ]
       : []),

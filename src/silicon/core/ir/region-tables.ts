@@ -6,7 +6,9 @@ export const WIDEN_THRESHOLD = 1_000_000
 // ---- table of regions at REGION_TABLE: 16 bytes each: function table index u32 (0 = not to be entered), instructions that one pass may take u32, entries after
 // which it is offered to the translator again u32, the core (its state area) that the code is for u32
 export const REGION_ENTRY_BYTES = 16
-/** Each is a module of its own, and takes two to four mappings of memory, of which Linux grants a process 65,530. */
+/** Most regions that are compiled as one module. */
+export const REGIONS_OF_MODULE = 32
+/** At worst each is a module of its own, and takes two to four mappings of memory, of which Linux grants a process 65,530. */
 export const REGIONS_MAX = 8192
 
 // ---- members of chains at MEMBERS_TABLE: number of the region u32, address of the next member u32 or 0

@@ -1,5 +1,5 @@
 /**
- * Functions that the module of every region has besides the region itself. A call of one is a fifth of the work for V8 that a call of the kernel through the table is, with
+ * Functions that every module of regions has besides those. A call of one is a fifth of the work for V8 that a call of the kernel through the table is, with
  * its checks, and it compiles them when they are first called.
  */
 
@@ -10,9 +10,9 @@ import { F_ACCESS, kernelFunctions } from './kernel-functions.js'
 import * as w from './wasm-ops.js'
 
 /** F_ACCESS. */
-export const ACCESS_FUNCTION = 1
+export const ACCESS_FUNCTION = 0
 /** (state, linear address of a page, frame) → not zero where instructions of that page are not fetched from that frame. */
-export const PAGE_FUNCTION = 2
+export const PAGE_FUNCTION = 1
 
 /** Bit of CTX: user mode. */
 const CTX_USER = 1

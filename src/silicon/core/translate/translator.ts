@@ -1,6 +1,6 @@
 /** Has hot code compiled: a region around each block that the kernel offers, and its place in the tables that the kernel enters regions by. */
 
-import { ByteWriter, ModuleEncoder } from '../../../lib/wasm-encoder.js'
+import { ByteWriter, type FunctionBody, ModuleEncoder } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, NOTES_TABLE, REGION_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
 import { MEMBER_BYTES, NOTES_BYTES, NOTES_MAX, REGIONS_MAX, REGION_ENTRY_BYTES } from '../ir/region-tables.js'
@@ -16,6 +16,11 @@ const IMPORTS_OF_TABLE = 128
 
 /** A block that cannot be translated is not offered again soon. */
 const NEVER = 0x7fffffff
+
+/** A block of a planned region is offered again after this part of the executions that made it hot. */
+const AGAIN_PART = 1 / 4
+/** So many offers of planned code are enough to have it, whichever blocks they are of. */
+const OFFERS_MAX = 64
 
 export interface TranslatorPort {
   readonly words: Int32Array
@@ -33,6 +38,8 @@ export interface TranslatorPort {
   /** What a region may hold, and one that takes the place of another. */
   readonly limits: PlanLimits
   readonly wideLimits: PlanLimits
+  /** Regions that are compiled as one module. */
+  readonly batch: number
   /** What is entered in place of a region's code, which must be entered with a budget of `guard` at least. */
   readonly around: (region: unknown, guard: number) => unknown
   /** The block at (frame, offset) under key and mode, or 0. */
@@ -41,6 +48,7 @@ export interface TranslatorPort {
 
 export interface TranslatorCounters {
   readonly regions: number
+  readonly modules: number
   readonly blocks: number
   readonly bytes: number
   readonly refused: number
@@ -48,18 +56,38 @@ export interface TranslatorCounters {
   readonly wide: number
 }
 
+/** A region whose code is written and waits for others to be compiled with. */
+interface PlannedRegion {
+  readonly plan: RegionPlan
+  readonly body: FunctionBody
+  readonly guard: number
+  /** Entries after which it is offered again; 0: never. */
+  readonly entries: number
+}
+
+/**
+ * Regions become hot in company, and V8 gives each module a place of its own anywhere in 64 TiB: code in modules of one region costs the host's TLB for instructions
+ * a walk through all levels for every change of region, and each module costs a quarter of a millisecond. So a region waits until there are some to be compiled together, or until
+ * its code is offered again.
+ */
 export class Translator {
   private regions = 0
   private blocks = 0
   private bytes = 0
   private refused = 0
   private wide = 0
+  private modules = 0
   private readonly encoder = new ModuleEncoder(
     kernelFunctions.map(({ type }) => type),
     regionType,
     [accessFunction(), pageFunction()],
   )
-  private readonly writer = new ByteWriter(1 << 15)
+  /** Regions that wait, for core `plannedFor`, and the blocks that they hold: true where one begins with it. */
+  private readonly planned: PlannedRegion[] = []
+  private readonly plannedBlocks = new Map<number, boolean>()
+  private plannedFor = 0
+  private offers = 0
+  private readonly writers: ByteWriter[] = []
   /** Number of the next region; 0 is none. */
   private next = 1
   private nextMember = MEMBERS_TABLE
@@ -73,12 +101,13 @@ export class Translator {
   constructor(private readonly port: TranslatorPort) {}
 
   get counters(): TranslatorCounters {
-    const { regions, blocks, bytes, refused, wide } = this
-    return { regions, blocks, bytes, refused, wide }
+    const { regions, modules, blocks, bytes, refused, wide } = this
+    return { regions, modules, blocks, bytes, refused, wide }
   }
 
   /** The code cache has been cleared: no region stands any more. */
   cleared(): void {
+    this.forgetPlans()
     this.next = 1
     this.nextMember = MEMBERS_TABLE
     // Their code can be collected.
@@ -89,12 +118,20 @@ export class Translator {
     this.port.words.fill(0, REGION_TABLE >> 2, (REGION_TABLE >> 2) + (REGIONS_MAX * REGION_ENTRY_BYTES) / 4)
   }
 
-  /** Translates the region around the hot block at `address`, where core `s` stands. False where there is no room for it before the code cache is cleared. */
+  /**
+   * Plans the region around the hot block at `address`, where core `s` stands, and has it compiled with others in time. False where there is no room for it before the
+   * code cache is cleared.
+   */
   translate(s: number, address: number): boolean {
-    const { words, hotAfter, limits, wideLimits } = this.port
-    const nodesMax = Math.max(limits.nodes, wideLimits.nodes)
-    if (this.next >= this.port.regionsMax || this.nextMember + nodesMax * MEMBER_BYTES > MEMBERS_END) return false
+    const { words, hotAfter, limits, wideLimits, batch, widenAfter } = this.port
+    const nodesMax = Math.max(limits.nodes, wideLimits.nodes) * (this.planned.length + 1)
+    if (this.next + this.planned.length >= this.port.regionsMax || this.nextMember + nodesMax * MEMBER_BYTES > MEMBERS_END) return false
+    if (this.plannedFor !== s) this.forgetPlans()
     const again = isEntry(words, address)
+    if (!again && this.plannedBlocks.has(address)) {
+      this.offeredAgain(address)
+      return true
+    }
     const port = { words, hotAfter, find: this.port.find, frameAt: (pages: number) => this.frameAt(s, pages) }
     const plan = planRegion(port, address, again ? wideLimits : limits)
     if (plan.nodes.length === 0) {
@@ -102,13 +139,27 @@ export class Translator {
       return true
     }
     try {
-      this.install(s, plan, again ? 0 : this.port.widenAfter)
+      this.write(s, plan, again ? 0 : widenAfter)
+      if (!again) this.postpone(address, this.pause)
     } catch (error) {
       if (!(error instanceof UntranslatableError)) throw error
       this.refused++
       if (!again) this.postpone(address, NEVER)
     }
+    if (this.planned.length >= batch) this.compile()
     return true
+  }
+
+  /** Executions until a block of a planned region is offered again. */
+  private get pause(): number {
+    return Math.ceil(this.port.hotAfter * AGAIN_PART)
+  }
+
+  /** A block of a planned region is still interpreted, and hot: where a region begins with it, or such offers have been many, none waits any longer. */
+  private offeredAgain(address: number): void {
+    this.offers++
+    this.postpone(address, this.pause)
+    if (this.plannedBlocks.get(address) || this.offers >= OFFERS_MAX) this.compile()
   }
 
   private postpone(address: number, count: number): void {
@@ -130,19 +181,48 @@ export class Translator {
     return word(entry + 12)
   }
 
-  private install(s: number, plan: RegionPlan, entries: number): void {
+  /** Writes the code of `plan`, which waits from now on. */
+  private write(s: number, plan: RegionPlan, entries: number): void {
+    const writer = (this.writers[this.planned.length] ??= new ByteWriter(1 << 15))
+    writer.reset()
+    const code = new RegionCode(plan, writer, s)
+    this.planned.push({ plan, body: code.build(), guard: code.guard, entries })
+    this.plannedFor = s
+    if (entries === 0) return
+    plan.nodes.forEach(({ block: { address } }, n) => this.plannedBlocks.set(address, n === 0 || this.plannedBlocks.get(address) === true))
+  }
+
+  private forgetPlans(): void {
+    this.planned.length = 0
+    this.plannedBlocks.clear()
+    this.offers = 0
+  }
+
+  /** Compiles the regions that wait, but for those that have lost a block meanwhile. */
+  private compile(): void {
     const { words, memory } = this.port
-    this.writer.reset()
-    const code = new RegionCode(plan, this.writer, s)
-    const bytes = this.encoder.encode(code.build())
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory, functions: this.importedTable() } })
-    const index = this.place(this.port.around(instance.exports['f0'], code.guard))
+    const standing = this.planned.filter(({ plan }) => plan.nodes.every(({ block }) => words[(block.address + op.BLOCK_VALID) >> 2] !== 0))
+    if (standing.length > 0) {
+      const bytes = this.encoder.encode(standing.map(({ body }) => body))
+      const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), {
+        env: { memory, functions: this.importedTable() },
+      })
+      standing.forEach((region, n) => this.install(region, instance.exports[`f${n}`]))
+      this.modules++
+      this.bytes += bytes.length
+    }
+    this.forgetPlans()
+  }
+
+  private install({ plan, guard, entries }: PlannedRegion, code: unknown): void {
+    const { words } = this.port
+    const index = this.place(this.port.around(code, guard))
     const region = this.next++
     const entry = (REGION_TABLE + region * REGION_ENTRY_BYTES) >> 2
     words[entry] = index
-    words[entry + 1] = code.guard
+    words[entry + 1] = guard
     words[entry + 2] = entries
-    words[entry + 3] = s
+    words[entry + 3] = this.plannedFor
     for (const address of new Set(plan.nodes.map((node) => node.block.address))) this.join(address, region, entries === 0)
     plan.entries.forEach((node, n) => {
       const record = (plan.nodes[node]!.block.address + op.BLOCK_FIRST_RECORD) >> 2
@@ -153,7 +233,6 @@ export class Translator {
     this.regions++
     if (entries === 0) this.wide++
     this.blocks += plan.nodes.length
-    this.bytes += bytes.length
   }
 
   /**
