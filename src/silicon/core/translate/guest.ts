@@ -36,9 +36,11 @@ export const L_STALE = 38
 export const L_R = 39
 /** Host address of the operand that this instruction writes back, or 0. */
 export const L_WRITEBACK = 40
+/** Pages of the region that are known to be those that it was made from: a bit each. */
+export const L_PAGES = 41
 export const LOCAL_DECLARATIONS: readonly (readonly [number, number])[] = [
   [35, 0x7e],
-  [5, 0x7f],
+  [6, 0x7f],
 ]
 
 /** Local of the register that slot `slot` lies in, or -1 where it is no local. */

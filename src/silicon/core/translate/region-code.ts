@@ -23,7 +23,7 @@ import { R_JUMP, R_NEXT, R_RETURNED } from '../ir/results.js'
 import * as S from '../state/layout.js'
 import { BlockCode, type Ways } from './block-code.js'
 import { type FlagsKnown, Flags } from './flags.js'
-import { GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PC, L_R, L_V, LOCAL_DECLARATIONS } from './guest.js'
+import { GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PAGES, L_PC, L_R, L_V, LOCAL_DECLARATIONS } from './guest.js'
 import { storeLazyFlags } from './lazy-flags.js'
 import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
@@ -36,6 +36,9 @@ import * as w from './wasm-ops.js'
 
 /** The interpreter's own limit (kernel/records.ts): below it the dispatcher decides block by block. */
 const BUDGET_LOW = 64
+
+/** Of L_PAGES. */
+const PAGE_BITS = 32
 
 type Label =
   { readonly kind: 'item'; readonly item: Item } | { readonly kind: 'loop'; readonly heads: readonly number[] } | { readonly kind: 'plain' }
@@ -55,6 +58,8 @@ export class RegionCode implements Ways {
   private readonly labels: Label[] = []
   /** What is known of the flags where jumps forward reach a node; undefined where they differ. */
   private readonly arriving = new Map<number, FlagsKnown | undefined>()
+  /** By page of the region, counted from its first. */
+  private readonly pageBits: ReadonlyMap<number, number>
   private current = 0
   /** Code of the present node may leave at an instruction. */
   private troubled = false
@@ -76,6 +81,7 @@ export class RegionCode implements Ways {
     )
     this.places = placesOf(this.items)
     this.longest = this.longestPaths()
+    this.pageBits = new Map([...new Set(nodes.map(pageOf))].slice(0, PAGE_BITS).map((page, n) => [page, 1 << n]))
     this.flagsLive = flagsLiveAtEnds(nodes, (from, to) => !this.isForward(from, to) || this.changesPage(from, to))
     for (const entry of entries) this.arriving.set(entry, undefined)
     this.blocks = new BlockCode(this.g, this.flags, this, {
@@ -250,6 +256,8 @@ export class RegionCode implements Ways {
         g.op(w.I64_ADD)
         g.set(L_PAGE)
       }
+      g.i32(this.pageBit(plan.nodes[entry]!))
+      g.set(L_PAGES)
       this.reloadRegisters(this.registers.at(entry))
       this.branchTo(entry)
     }
@@ -440,15 +448,30 @@ export class RegionCode implements Ways {
     g.end()
   }
 
-  /** Leaves where the page of `target` is no longer the one that the region was made from. Mappings stand while a region runs. */
+  /** Bit of L_PAGES for the page of `node`; 0: there are too many. */
+  private pageBit(node: RegionNode): number {
+    return this.pageBits.get(pageOf(node)) ?? 0
+  }
+
+  /** Leaves where the page of `target` is no longer the one that the region was made from. Mappings stand while a region runs, so each is looked at once. */
   private checkPage(target: RegionNode, delta: number): void {
     const { g } = this
+    const bit = this.pageBit(target)
+    g.get(L_PAGES)
+    g.i32(bit)
+    g.op(w.I32_AND, w.I32_EQZ)
+    g.ifUnlikely()
     g.core()
     g.pageAddress(pageOf(target) * FRAME_BYTES)
     g.i32(target.frame)
     g.callOwn(PAGE_FUNCTION)
-    g.ifUnlikely()
+    g.if()
     this.leaveTo(delta, R_NEXT)
+    g.end()
+    g.get(L_PAGES)
+    g.i32(bit)
+    g.op(w.I32_OR)
+    g.set(L_PAGES)
     g.end()
   }
 }
