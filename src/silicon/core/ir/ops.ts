@@ -486,5 +486,7 @@ export const CODE_CLEARS = 12
 export const CODE_TRANSLATED = 16
 /** Nonzero: a block that belongs to a region has been dropped since the running region was entered. */
 export const CODE_STALE = 24
+/** Changes whenever a region comes or goes (u32): what the jump cache says of regions holds no longer. */
+export const CODE_GENERATION = 28
 /** Times that a region was entered (u64). */
 export const CODE_ENTRIES = 32

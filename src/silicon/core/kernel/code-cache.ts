@@ -24,6 +24,7 @@ import {
   CODE_BLOCKS_DROPPED,
   CODE_CLEARS,
   CODE_CORES,
+  CODE_GENERATION,
   CODE_STALE,
   OP_JNZ_SLOT,
   OP_JO,
@@ -42,7 +43,7 @@ import {
   REGION_TABLE,
   WATCH_BASE,
 } from '../../fabric-layout'
-import { JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB_ENTRIES, TLB_WRITE } from '../state/layout'
+import { JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_ENTRY_BYTES, TLB_ENTRIES, TLB_WRITE } from '../state/layout'
 
 const HASH_BUCKETS: u32 = 0x40000
 const TLB_BYTES: usize = TLB_ENTRIES * 16
@@ -134,6 +135,7 @@ function neutralise(block: usize): void {
   for (let member: usize = load<u32>(block, BLOCK_REGIONS); member; member = load<u32>(member, 4)) {
     store<u32>(REGION_TABLE + load<u32>(member) * REGION_ENTRY_BYTES, 0)
     store<u32>(CODE_CACHE_WORDS, 1, CODE_STALE)
+    store<u32>(CODE_CACHE_WORDS, load<u32>(CODE_CACHE_WORDS, CODE_GENERATION) + 1, CODE_GENERATION)
   }
   const end = load<u32>(block, BLOCK_END)
   let instruction: u32 = 0xffff
@@ -241,7 +243,7 @@ export function code_clear(): void {
   memory.fill(CODE_HASH_BASE, 0, HASH_BUCKETS * 4)
   const cores = load<u32>(CODE_CACHE_WORDS, CODE_CORES)
   for (let core: u32 = 0; core < cores; core++) {
-    memory.fill(CORE_STATE_BASE + core * CORE_STATE_STRIDE + JUMP_CACHE, 0xff, JUMP_CACHE_ENTRIES * 16)
+    memory.fill(CORE_STATE_BASE + core * CORE_STATE_STRIDE + JUMP_CACHE, 0xff, JUMP_CACHE_ENTRIES * JUMP_ENTRY_BYTES)
   }
   store<u32>(CODE_CACHE_WORDS, CODE_ARENA_BASE, CODE_ARENA_POINTER)
   store<u32>(CODE_CACHE_WORDS, load<u32>(CODE_CACHE_WORDS, CODE_CLEARS) + 1, CODE_CLEARS)

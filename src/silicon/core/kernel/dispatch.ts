@@ -23,6 +23,7 @@ import {
   HALTED,
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
+  JUMP_ENTRY_BYTES,
   LAST_FRAME,
   MODE,
   MODE_FLAT,
@@ -38,11 +39,14 @@ import {
   BLOCK_FRAME2,
   BLOCK_NO_FRAME,
   BLOCK_VALID,
+  CODE_GENERATION,
   LINK_16,
   LINK_NEVER,
   OP_REGION,
 } from '../ir/ops'
+import { REGION_ENTRY_BYTES } from '../ir/region-tables'
 import { R_EXIT, R_JUMP, R_NEXT } from '../ir/results'
+import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
 import { beyond_code_limit, in_long_mode, linear_pc } from './address'
 import { code_find } from './code-cache'
 import { debug_instruction, debug_single_step } from './debug'
@@ -53,13 +57,15 @@ import { svm_events, svm_leave } from './svm'
 
 const EXECUTE: u32 = 2
 const NO_MEMORY: usize = 1
+/** Of an entry of the jump cache that says nothing of regions. */
+const NO_GENERATION: u32 = 0xffffffff
 /** While an instruction runs in an interrupt shadow, SHADOW is 2; the instruction itself may set it to 1 anew. */
 const SHADOW_RUNNING: u32 = 2
 
 // @ts-ignore: decorator
 @inline
 function jump_entry(s: usize, la: u64): usize {
-  return s + JUMP_CACHE + ((<usize>la ^ <usize>(la >> 12) ^ space_salt(s, la)) & (JUMP_CACHE_ENTRIES - 1)) * 16
+  return s + JUMP_CACHE + ((<usize>la ^ <usize>(la >> 12) ^ space_salt(s, la)) & (JUMP_CACHE_ENTRIES - 1)) * JUMP_ENTRY_BYTES
 }
 
 // @ts-ignore: decorator
@@ -75,34 +81,49 @@ function global_jump_tag(s: usize, mode: u32): u32 {
   return global_context(s) | (mode << 12)
 }
 
-/** The block, dead or alive, that the jump cache has for linear address `la` under `mode`, else 0. */
 // @ts-ignore: decorator
 @inline
-function noted_block(s: usize, la: u64, mode: u32): usize {
-  const entry = jump_entry(s, la)
-  if (load<u64>(entry) != la) return 0
+function is_noted(s: usize, entry: usize, la: u64, mode: u32): bool {
+  if (load<u64>(entry) != la) return false
   const tag = load<u32>(entry, 8)
-  return tag == jump_tag(s, mode) || tag == global_jump_tag(s, mode) ? <usize>load<u32>(entry, 12) : 0
+  return tag == jump_tag(s, mode) || tag == global_jump_tag(s, mode)
 }
 
 /** The block at linear address `la` under `mode` if the jump cache knows it, else 0. */
 // @ts-ignore: decorator
 @inline
 function cached_block(s: usize, la: u64, mode: u32): usize {
-  const block = noted_block(s, la, mode)
-  return block && load<u32>(block, BLOCK_VALID) ? block : 0
+  const entry = jump_entry(s, la)
+  if (!is_noted(s, entry, la, mode)) return 0
+  const block: usize = load<u32>(entry, 12)
+  return load<u32>(block, BLOCK_VALID) ? block : 0
 }
 
 /**
- * OP_REGION record of the region at PC, which a region of 64-bit mode has left for, else 0. The record is all that is looked at of the block: a dead one has
- * another in its place, and the header is a line of the host's cache more.
+ * Entry of the jump cache that says which region begins at PC, which a region of 64-bit mode has left for, else 0. Nothing else is looked at: the block, its record
+ * and the table of regions are each a line of the host's cache more.
  */
 // @ts-ignore: decorator
 @inline
 export function region_quickly(s: usize): usize {
-  const block = noted_block(s, load<u64>(s, PC), load<u32>(s, MODE))
-  if (block && load<u16>(block, BLOCK_FIRST_RECORD) == OP_REGION) return block + BLOCK_FIRST_RECORD
-  return 0
+  const la = load<u64>(s, PC)
+  const entry = jump_entry(s, la)
+  if (!is_noted(s, entry, la, load<u32>(s, MODE))) return 0
+  return load<u32>(entry, 28) == load<u32>(CODE_CACHE_WORDS, CODE_GENERATION) ? entry : with_region(s, entry)
+}
+
+/** `entry` of the jump cache once it says which region of core `s` begins with its block; 0: none does. A dead block has another record in place of OP_REGION. */
+function with_region(s: usize, entry: usize): usize {
+  const record: usize = load<u32>(entry, 12) + BLOCK_FIRST_RECORD
+  if (load<u16>(record) != OP_REGION) return 0
+  const region = REGION_TABLE + load<u32>(record, 8) * REGION_ENTRY_BYTES
+  const index = load<u32>(region)
+  if (!index || load<u32>(region, 12) != <u32>s) return 0
+  store<u32>(entry, index, 16)
+  store<u32>(entry, load<u32>(record, 12), 20)
+  store<u32>(entry, <u32>region, 24)
+  store<u32>(entry, load<u32>(CODE_CACHE_WORDS, CODE_GENERATION), 28)
+  return entry
 }
 
 /** First record of the block at PC when it needs no work; 0 sends the run loop through the dispatcher. The budget must allow a whole block. */
@@ -112,15 +133,6 @@ export function jump_quickly(s: usize): usize {
   const la = linear_pc(s, load<u64>(s, PC))
   const block = cached_block(s, la, load<u32>(s, MODE))
   return block ? block + BLOCK_FIRST_RECORD : jump_slowly(s, la)
-}
-
-/** The same where the block in `frame` whose first record is `ip` is the likely one: its record if PC is mapped to that frame, else 0. The block may be dead. */
-// @ts-ignore: decorator
-@inline
-export function expected_record(s: usize, ip: usize, frame: u32): usize {
-  const la = load<u64>(s, PC)
-  const entry = exec_entry(s, la)
-  return is_mapped(s, entry, la) && load<u32>(entry, 12) == frame ? ip : 0
 }
 
 export function jump_slowly(s: usize, la: u64): usize {
@@ -147,6 +159,7 @@ function remember(s: usize, la: u64, block: usize, mode: u32): void {
   store<u64>(entry, la)
   store<u32>(entry, everywhere ? global_jump_tag(s, mode) : jump_tag(s, mode), 8)
   store<u32>(entry, <u32>block, 12)
+  store<u32>(entry, NO_GENERATION, 28)
 }
 
 /**

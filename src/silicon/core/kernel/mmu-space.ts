@@ -9,7 +9,7 @@
 // When a kind of number is used up, all tables are cleared and counting starts again.
 
 import {
-  ASID, CR0, CR3, CR4, CTX, DR7, EFER, EPOCH_SEEN, GLOBAL_SPACE, JUMP_CACHE, JUMP_CACHE_ENTRIES, MMU_AREA, PKRU, SEV_ACTIVE, SPACE, TLB_ENTRIES, TLB_EXEC,
+  ASID, CR0, CR3, CR4, CTX, DR7, EFER, EPOCH_SEEN, GLOBAL_SPACE, JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_ENTRY_BYTES, MMU_AREA, PKRU, SEV_ACTIVE, SPACE, TLB_ENTRIES, TLB_EXEC,
   TLB_EXEC_ENTRIES, TLB_READ, TLB_WRITE,
 } from '../state/layout'
 import {
@@ -67,7 +67,7 @@ function clear_tlbs(s: usize): void {
 /** Forgets where code is: the jump cache, and the exec TLB that could fill it again unnoticed. */
 function clear_code(s: usize): void {
   memory.fill(s + TLB_EXEC, 0, TLB_EXEC_ENTRIES * 16)
-  memory.fill(s + JUMP_CACHE, 0xff, JUMP_CACHE_ENTRIES * 16)
+  memory.fill(s + JUMP_CACHE, 0xff, JUMP_CACHE_ENTRIES * JUMP_ENTRY_BYTES)
   memory.fill(s + MMU_CODE_PAGES, 0, BITMAP_BYTES)
 }
 

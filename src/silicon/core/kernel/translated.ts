@@ -50,7 +50,7 @@ import {
   scan,
   shift_double,
 } from './integer'
-import { expected_record, jump_quickly, region_quickly } from './dispatch'
+import { jump_quickly, region_quickly } from './dispatch'
 import { after_call, BUDGET_LOW, pop_value, push_value, vector_load, vector_store } from './records'
 import { stop_at } from './access'
 import { vector } from './vector'
@@ -79,34 +79,36 @@ function entries_left(entry: usize): u32 {
  * to leave the run loop, else the dispatcher is to look.
  */
 export function enter_region(s: usize, ip: usize): usize {
+  let region: usize = REGION_TABLE + load<u32>(ip, 8) * REGION_ENTRY_BYTES
+  let index = load<u32>(region)
+  if (!index) {
+    // The region is gone: the block is interpreted, until it is hot again.
+    store<u16>(ip, OP_PROFILE)
+    store<u32>(ip, PROFILE_THRESHOLD, 8)
+    return ip + 16
+  }
+  // The code is another core's.
+  if (load<u32>(region, 12) != <u32>s) return ip + 16
   const before = load<i64>(s, BUDGET)
+  let number = load<u32>(ip, 12)
   let at = ip
   let next: usize = 0
   let entries: u64 = 0
-  store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
   store<u32>(s, 0, CALL_DEPTH)
   while (true) {
-    const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
-    const index = load<u32>(entry)
-    if (!index) {
-      // The region is gone: the block is interpreted, until it is hot again.
-      store<u16>(at, OP_PROFILE)
-      store<u32>(at, PROFILE_THRESHOLD, 8)
+    if (load<i64>(s, BUDGET) < <i64>load<u32>(region, 4)) {
+      // The budget does not allow a pass.
       next = at + 16
       break
     }
-    if (load<i64>(s, BUDGET) < <i64>load<u32>(entry, 4) || load<u32>(entry, 12) != <u32>s) {
-      // The budget does not allow a pass, or the code is another core's.
-      next = at + 16
-      break
-    }
-    if (!entries_left(entry)) {
+    if (!entries_left(region)) {
       leave_hot(s, at - BLOCK_FIRST_RECORD)
       next = R_EXIT
       break
     }
     entries++
-    const r = call_indirect<u32>(index, load<u32>(at, 12))
+    store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
+    const r = call_indirect<u32>(index, number)
     if (r != R_NEXT) {
       next = r
       break
@@ -116,13 +118,15 @@ export function enter_region(s: usize, ip: usize): usize {
       next = R_JUMP
       break
     }
-    at = region_quickly(s)
-    if (!at) {
+    const entry = region_at_pc(s)
+    if (!entry) {
       next = jump_quickly(s)
-      if (!next || load<u16>(next) != OP_REGION) break
-      at = next
+      break
     }
-    store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
+    index = load<u32>(entry, 16)
+    number = load<u32>(entry, 20)
+    region = load<u32>(entry, 24)
+    at = load<u32>(entry, 12) + BLOCK_FIRST_RECORD
   }
   materialize_lazy(s)
   const ran = before - load<i64>(s, BUDGET)
@@ -131,45 +135,50 @@ export function enter_region(s: usize, ip: usize): usize {
   return next
 }
 
+/** Entry of the jump cache for the region at PC, which it may have forgotten; 0: no region begins there. */
+// @ts-ignore: decorator
+@inline
+function region_at_pc(s: usize): usize {
+  const entry = region_quickly(s)
+  if (entry) return entry
+  const ip = jump_quickly(s)
+  return ip && load<u16>(ip) == OP_REGION ? region_quickly(s) : 0
+}
+
 /**
  * A call that a region makes: goes on at PC until PC is `back`. R_RETURNED when it is; else the region ends at once with the answer, as PC, budget
  * and all other state are those of some later place. Whether the stack is what it was does not matter: the code behind the call depends on RIP alone.
- * `ip`: first record of the block, in `frame`, that is expected at PC; 0: none is.
  */
-export function call_region(s: usize, back: u64, ip: usize, frame: u32): u32 {
+export function call_region(s: usize, back: u64): u32 {
   const depth = load<u32>(s, CALL_DEPTH)
   if (depth >= CALL_DEPTH_MAX) return R_NEXT
   store<u32>(s, depth + 1, CALL_DEPTH)
-  const r = run_until(s, back, ip ? expected_record(s, ip, frame) : 0)
+  const r = run_until(s, back)
   store<u32>(s, depth, CALL_DEPTH)
   return r
 }
 
 // @ts-ignore: decorator
 @inline
-function run_until(s: usize, back: u64, first: usize): u32 {
-  let at = first
+function run_until(s: usize, back: u64): u32 {
   while (true) {
     const budget = load<i64>(s, BUDGET)
     if (budget < BUDGET_LOW) return R_JUMP
-    if (!at || load<u16>(at) != OP_REGION) at = region_quickly(s)
-    if (!at) at = jump_quickly(s)
+    const entry = region_at_pc(s)
     // Whoever is outside of all regions looks again.
-    if (!at || load<u16>(at) != OP_REGION) return R_NEXT
-    const entry = REGION_TABLE + load<u32>(at, 8) * REGION_ENTRY_BYTES
-    const index = load<u32>(entry)
-    if (!index || budget < <i64>load<u32>(entry, 4) || load<u32>(entry, 12) != <u32>s) return R_NEXT
-    if (!entries_left(entry)) {
-      leave_hot(s, at - BLOCK_FIRST_RECORD)
+    if (!entry) return R_NEXT
+    const region: usize = load<u32>(entry, 24)
+    if (budget < <i64>load<u32>(region, 4)) return R_NEXT
+    if (!entries_left(region)) {
+      leave_hot(s, load<u32>(entry, 12))
       return R_EXIT
     }
     store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + 1, CODE_ENTRIES)
-    const r = call_indirect<u32>(index, load<u32>(at, 12))
+    const r = call_indirect<u32>(load<u32>(entry, 16), load<u32>(entry, 20))
     if (r != R_NEXT) return r
     // A region that waits for its call may have lost a block.
     if (load<u32>(CODE_CACHE_WORDS, CODE_STALE)) return R_JUMP
     if (load<u64>(s, PC) == back) return R_RETURNED
-    at = 0
   }
 }
 

@@ -236,15 +236,17 @@ export const LAZY_R = 0x25018
 export const CALL_DEPTH = 0x25020
 /** u64: what a region's load gets that has no one place in memory. */
 export const LOAD_BUFFER = 0x25028
-// ---- jump cache: 16-byte entries { linear pc u64, CTX | MODE << 12 u32, block address u32 }; of global pages with GLOBAL_SPACE in place of CTX
-export const JUMP_CACHE = 0x28000
-export const JUMP_CACHE_ENTRIES = 8192
 /** Private to the MMU (PCID table and the like). */
 export const MMU_AREA = 0x50000
 /** Private to AMD-V (host save and cached permission maps). */
 export const SVM_SAVE_AREA = 0x60000
 /** 64 KiB for tests. */
 export const TEST_AREA = 0x70000
+// ---- jump cache: entries { linear pc u64, CTX | MODE << 12 u32, block address u32 }, of global pages with GLOBAL_SPACE in place of CTX; then of the region that
+// the block is an entry of { index in the function table u32, number of the entry u32, address in REGION_TABLE u32, CODE_GENERATION for which this holds u32 }
+export const JUMP_CACHE = 0x80000
+export const JUMP_CACHE_ENTRIES = 8192
+export const JUMP_ENTRY_BYTES = 32
 
 // ---- MODE bits
 export const MODE_CODE16 = 0

@@ -26,7 +26,7 @@ export const kernelFunctions: readonly { readonly name: string; readonly type: F
   { name: 'slow_float', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'float_mode', type: { parameters: [I32], results: [I32] } },
   { name: 'quick_fma', type: { parameters: [F64, F64, F64], results: [F64] } },
-  { name: 'call_region', type: { parameters: [I32, I64, I32, I32], results: [I32] } },
+  { name: 'call_region', type: { parameters: [I32, I64], results: [I32] } },
   { name: 'stack_records', type: { parameters: [I32, I32, I32], results: [I32] } },
 ]
 

@@ -88,8 +88,6 @@ export interface RegionNode {
   fall: number
   /** Node behind a call that stays a call, or -1. */
   returns: number
-  /** The block that such a call is known to go to. */
-  callee: { readonly address: number; readonly frame: number } | undefined
   /** Nodes that an indirect jump has been seen to go to, or where a return may go to whose call is part of the region. */
   readonly targets: number[]
 }
@@ -201,12 +199,6 @@ class Planner {
     return [...words.subarray(notes + 1, notes + 1 + this.limits.jumpTargets)].filter((delta) => delta !== 0)
   }
 
-  private calleeAt(position: number): RegionNode['callee'] {
-    const frame = this.frameOf(position)
-    const address = frame < 0 ? 0 : this.port.find(frame, position & (FRAME_BYTES - 1), this.key, this.mode) >>> 0
-    return address === 0 ? undefined : { address, frame }
-  }
-
   private placeOf(position: number, context: Context | undefined): number {
     return position + (context === undefined ? 0 : this.contexts.get(context)!) * CONTEXT_SPREAD
   }
@@ -228,7 +220,6 @@ class Planner {
       taken: -1,
       fall: -1,
       returns: -1,
-      callee: undefined,
       targets: [],
     }
     this.places.set(place, this.nodes.length)
@@ -365,10 +356,7 @@ class Planner {
     } else if (last?.op === op.OP_CALL) {
       const called = this.callees.get(node)
       if (called) node.taken = this.nodeAt(position + last.imm, called)
-      else {
-        node.returns = this.nodeAt(position + (last.a | (last.b << 8)), context)
-        node.callee = this.calleeAt(position + last.imm)
-      }
+      else node.returns = this.nodeAt(position + (last.a | (last.b << 8)), context)
     } else if (last?.op === op.OP_CALLI) {
       const called = this.callees.get(node)
       if (called) node.taken = this.nodeAt(position + last.imm2, called)

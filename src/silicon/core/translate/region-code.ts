@@ -9,7 +9,6 @@
 
 import type { ByteWriter, FunctionBody } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES } from '../../fabric-layout.js'
-import { BLOCK_FIRST_RECORD } from '../ir/ops.js'
 import {
   WHAT_FLAGS,
   WHAT_FLAGS_MASK,
@@ -399,9 +398,6 @@ export class RegionCode implements Ways {
     this.storeState()
     g.core()
     g.pageAddress(this.node.position + delta)
-    const { callee } = this.node
-    g.i32(callee ? callee.address + BLOCK_FIRST_RECORD : 0)
-    g.i32(callee?.frame ?? 0)
     g.call(F_CALL)
     g.tee(L_R)
     g.i32(R_RETURNED)

@@ -1,7 +1,7 @@
 /** Has hot code compiled: a region around each block that the kernel offers, and its place in the tables that the kernel enters regions by. */
 
 import { ByteWriter, type FunctionBody, ModuleEncoder } from '../../../lib/wasm-encoder.js'
-import { FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, NOTES_TABLE, REGION_TABLE } from '../../fabric-layout.js'
+import { CODE_CACHE_WORDS, FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, NOTES_TABLE, REGION_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
 import { MEMBER_BYTES, NOTES_BYTES, NOTES_MAX, REGIONS_MAX, REGION_ENTRY_BYTES } from '../ir/region-tables.js'
 import * as S from '../state/layout.js'
@@ -208,6 +208,7 @@ export class Translator {
         env: { memory, functions: this.importedTable() },
       })
       standing.forEach((region, n) => this.install(region, instance.exports[`f${n}`]))
+      words[(CODE_CACHE_WORDS + op.CODE_GENERATION) >> 2]!++
       this.modules++
       this.bytes += bytes.length
     }
