@@ -1,9 +1,11 @@
 /** Code for guest memory accesses: the soft TLB in line, the kernel's slow path behind it. */
 
 import { ACCESS_LOAD, ACCESS_LOAD_FOR_WRITE, ACCESS_STORE, STORE_FAULT, WHAT_KIND, WHAT_LENGTH, WHAT_SIZE } from '../ir/access-kinds.js'
-import { CODE_STALE } from '../ir/ops.js'
+import { accessOf } from '../ir/fields.js'
+import * as op from '../ir/ops.js'
 import { CODE_CACHE_WORDS } from '../../fabric-layout.js'
 import * as S from '../state/layout.js'
+import { sharedAccesses, type SharedAccess } from './access-groups.js'
 import { type GuestCode, L_LA, L_P, L_R, L_STALE, L_WRITEBACK } from './guest.js'
 import { ACCESS_FUNCTION } from './own-functions.js'
 import type { IrRecord } from './record.js'
@@ -40,13 +42,33 @@ export const loadForms: readonly (readonly [number, number, number])[] = [
 ]
 
 export class AccessCode {
+  /** Of the present block, by position. */
+  private shared: ReadonlyMap<number, SharedAccess> = new Map()
+  /** Locals of groups that have begun and go on. */
+  private readonly hosts = new Set<number>()
+
   constructor(
     private readonly g: GuestCode,
     readonly trouble: Trouble,
   ) {}
 
+  /** At the start of a block. */
+  begin(records: readonly IrRecord[]): void {
+    this.shared = sharedAccesses(records)
+    this.hosts.clear()
+  }
+
+  /** L_LA = the address of a load or store. */
+  private address(record: IrRecord): void {
+    if (record.op >= op.OP_LDW8) {
+      this.g.read64(record.a)
+      this.g.set(L_LA)
+    } else if (accessOf(record.op)!.indexed) this.addressBis(record)
+    else this.addressBd(record)
+  }
+
   /** L_LA = slot a + imm. */
-  addressBd(record: IrRecord): void {
+  private addressBd(record: IrRecord): void {
     const { g } = this
     g.read64(record.a)
     if (record.imm !== 0) {
@@ -57,7 +79,7 @@ export class AccessCode {
   }
 
   /** L_LA = slot a + (slot b << c) + imm. */
-  addressBis(record: IrRecord): void {
+  private addressBis(record: IrRecord): void {
     this.pushScaled(record)
     this.g.set(L_LA)
   }
@@ -111,6 +133,7 @@ export class AccessCode {
   /** Pushes the answer of the kernel to an access at L_LA that the TLB does not have: ACCESS_* `kind`. `push`: the value of a store. */
   private pushAnswer(record: IrRecord, kind: number, size: number, stale: Stale, push?: () => void): void {
     const { g } = this
+    this.forgetHosts()
     const place = this.trouble.place(record)
     const length = typeof stale === 'number' ? stale : 0
     g.core()
@@ -145,10 +168,88 @@ export class AccessCode {
     g.end()
   }
 
-  /** Pushes the i64 loaded from L_LA by `code` (an i64.load form). */
+  /** Whatever the kernel does may change where guest memory stands. */
+  forgetHosts(): void {
+    for (const host of this.hosts) {
+      this.g.i32(0)
+      this.g.set(host)
+    }
+  }
+
+  /**
+   * The access of the record at `position`: `quick` works on linear memory at a pushed address with `offset`, `slow` at L_LA. `kind`: what the two leave on the stack.
+   */
+  private access(record: IrRecord, position: number, bytes: number, write: boolean, kind: number, quick: (offset: number) => void, slow: () => void): void {
+    const { g } = this
+    const shared = this.shared.get(position)
+    const table = write ? S.TLB_WRITE : S.TLB_READ
+    if (!shared) {
+      this.address(record)
+      g.flush()
+      this.pushHit(table, bytes)
+      g.ifLikely(kind)
+      this.pushHost(table)
+      quick(0)
+      g.else()
+      slow()
+      return g.end()
+    }
+    const { group, offset } = shared
+    const leads = position === group.first
+    g.flush()
+    if (leads) {
+      this.address(record)
+      this.moveAddress(-offset)
+      this.pushHit(table, group.to - group.from)
+    } else g.get(group.host)
+    g.ifLikely(kind)
+    if (leads) {
+      this.pushHost(table)
+      g.tee(group.host)
+    } else g.get(group.host)
+    quick(offset)
+    g.else()
+    if (leads) {
+      this.moveAddress(offset)
+      this.hosts.add(group.host)
+    } else this.address(record)
+    if (position === group.last) this.hosts.delete(group.host)
+    slow()
+    return g.end()
+  }
+
+  private moveAddress(by: number): void {
+    if (by === 0) return
+    this.g.get(L_LA)
+    this.g.i64(by)
+    this.g.op(w.I64_ADD)
+    this.g.set(L_LA)
+  }
+
+  /** Pushes the i64 loaded by `code` (an i64.load form). */
+  loadAt(record: IrRecord, position: number, size: number, code: number): void {
+    const { g } = this
+    const slow = (): void => {
+      this.pushSlowPlace(record, ACCESS_LOAD, size)
+      g.memory(code, 0)
+    }
+    this.access(record, position, 1 << size, false, w.TYPE_I64, (offset) => g.memory(code, offset), slow)
+  }
+
+  /** Pushes the i64 loaded from L_LA by `code`. */
   load(record: IrRecord, size: number, code: number): void {
     this.pushPlace(record, ACCESS_LOAD, size, () => this.pushHit(S.TLB_READ, 1 << size))
     this.g.memory(code, 0)
+  }
+
+  /** Stores what `push` pushes (i64). */
+  storeAt(record: IrRecord, position: number, size: number, push: () => void, stale: Stale): void {
+    const { g } = this
+    const quick = (offset: number): void => {
+      push()
+      g.memory(storeCodes[size]!, offset)
+    }
+    this.access(record, position, 1 << size, true, w.TYPE_EMPTY, quick, () => this.storeSlowly(record, size, push, stale))
   }
 
   /** Stores what `push` pushes (i64) at L_LA. */
@@ -189,11 +290,31 @@ export class AccessCode {
   noteStale(): void {
     const { g } = this
     g.i32(CODE_CACHE_WORDS)
-    g.memory(w.I32_LOAD, CODE_STALE)
+    g.memory(w.I32_LOAD, op.CODE_STALE)
     g.set(L_STALE)
   }
 
-  /** LDW: pushes the operand at L_LA, having checked that it may be written; L_WRITEBACK remembers where. */
+  /** LDW: pushes the operand, having checked that it may be written; L_WRITEBACK remembers where. */
+  loadForWriteAt(record: IrRecord, position: number, size: number): void {
+    const { g } = this
+    const quick = (offset: number): void => {
+      if (offset !== 0) {
+        g.i32(offset)
+        g.op(w.I32_ADD)
+      }
+      g.tee(L_WRITEBACK)
+      g.memory(zeroLoads[size]!, 0)
+    }
+    const slow = (): void => {
+      g.i32(0)
+      g.set(L_WRITEBACK)
+      this.pushSlowPlace(record, ACCESS_LOAD_FOR_WRITE, size)
+      g.memory(zeroLoads[size]!, 0)
+    }
+    this.access(record, position, 1 << size, true, w.TYPE_I64, quick, slow)
+  }
+
+  /** The same of the operand at L_LA. */
   loadForWrite(record: IrRecord, size: number): void {
     const { g } = this
     g.flush()
@@ -209,8 +330,8 @@ export class AccessCode {
     g.memory(zeroLoads[size]!, 0)
   }
 
-  /** The store that belongs to the LDW before it. */
-  writeBack(record: IrRecord, size: number, push: () => void, stale: Stale = this.markStale): void {
+  /** The store that belongs to the LDW before it. `pushAddress` pushes its address. */
+  writeBack(record: IrRecord, size: number, pushAddress: () => void, push: () => void, stale: Stale = this.markStale): void {
     const { g } = this
     g.get(L_WRITEBACK)
     g.ifLikely()
@@ -218,6 +339,8 @@ export class AccessCode {
     push()
     g.memory(storeCodes[size]!, 0)
     g.else()
+    pushAddress()
+    g.set(L_LA)
     this.storeSlowly(record, size, push, stale)
     g.end()
   }

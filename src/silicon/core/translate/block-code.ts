@@ -92,6 +92,7 @@ export class BlockCode {
     this.returnIsLoaded = false
     this.bits.reset()
     this.calls.forget()
+    this.access.begin(node.block.records)
     g.blockOffset = node.position
     const { records } = node.block
     for (let n = 0; n < records.length; n++) {
@@ -175,15 +176,11 @@ export class BlockCode {
     if (code < op.OP_ST8_BD) {
       const scaled = code >= op.OP_LD_Z8_BIS
       const [size, form, target] = loadForms[code - (scaled ? op.OP_LD_Z8_BIS : op.OP_LD_Z8_BD)]!
-      if (scaled) access.addressBis(record)
-      else access.addressBd(record)
-      access.load(record, size, form)
+      access.loadAt(record, position, size, form)
       g.write(record.d, target)
     } else if (code < op.OP_LDW8) this.emitStore(record, position)
     else {
-      g.read64(record.a)
-      g.set(L_LA)
-      access.loadForWrite(record, code - op.OP_LDW8)
+      access.loadForWriteAt(record, position, code - op.OP_LDW8)
       g.write(record.d, 3)
       this.writeBackAt = record.a
       this.writeBackIndex = record.index
@@ -197,12 +194,10 @@ export class BlockCode {
     const scaled = code >= op.OP_ST8_BIS && !immediate
     const size = code - (immediate ? op.OP_STI8 : scaled ? op.OP_ST8_BIS : op.OP_ST8_BD)
     const push = immediate ? (): void => g.i64(record.imm2) : (): void => g.read(record.d, size)
-    if (scaled) access.addressBis(record)
-    else access.addressBd(record)
     const pairs = !scaled && !immediate && record.imm === 0 && record.a === this.writeBackAt && record.index === this.writeBackIndex
     const stale = this.staleAfter(position)
-    if (pairs) access.writeBack(record, size, push, stale)
-    else access.store(record, size, push, stale)
+    if (pairs) access.writeBack(record, size, () => g.read64(record.a), push, stale)
+    else access.storeAt(record, position, size, push, stale)
   }
 
   /** Where a store has dropped a block of this region, that is left at the next instruction: at once, where nothing of this one, so long, is left to do. */

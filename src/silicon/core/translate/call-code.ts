@@ -172,6 +172,7 @@ export class CallCode {
   /** Pushes or pops by the kernel. `leave`: what to do where they cannot be completed; L_PC and L_BUDGET are set then. */
   stackRecords(group: readonly IrRecord[], leave: () => void): void {
     const { g } = this
+    this.access.forgetHosts()
     const named = group.filter((record) => record.op !== op.OP_PUSHI64)
     const slots = [S.RSP, ...new Set(named.map((record) => (record.op === op.OP_PUSH64 ? record.a : record.d)))]
     for (const slot of slots) g.spill(slot)

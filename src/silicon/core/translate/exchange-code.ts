@@ -87,7 +87,13 @@ export class ExchangeCode {
 
   /** L_V becomes the operand in memory. */
   private writeBack(record: IrRecord, size: number): void {
-    this.access.writeBack(record, size, () => this.g.get(L_V))
+    const { g } = this
+    this.access.writeBack(
+      record,
+      size,
+      () => g.read64(S.T0),
+      () => g.get(L_V),
+    )
   }
 
   private setFlags(kind: number, size: number): void {

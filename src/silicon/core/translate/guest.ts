@@ -38,9 +38,11 @@ export const L_R = 39
 export const L_WRITEBACK = 40
 /** Pages of the region that are known to be those that it was made from: a bit each. */
 export const L_PAGES = 41
+/** Where groups of accesses lie in linear memory (access-groups.ts). */
+export const L_HOSTS: readonly number[] = [42, 43, 44, 45]
 export const LOCAL_DECLARATIONS: readonly (readonly [number, number])[] = [
   [35, 0x7e],
-  [6, 0x7f],
+  [10, 0x7f],
 ]
 
 /** Local of the register that slot `slot` lies in, or -1 where it is no local. */

@@ -106,6 +106,7 @@ export const I64_EXTEND16_S = 0xc3
 export const I64_EXTEND32_S = 0xc4
 export const TYPE_EMPTY = 0x40
 export const TYPE_I32 = 0x7f
+export const TYPE_I64 = 0x7e
 export const TYPE_V128 = 0x7b
 /** Saturating truncations; the second byte follows. */
 export const TRUNCATIONS = 0xfc
