@@ -179,7 +179,15 @@ export class AccessCode {
   /**
    * The access of the record at `position`: `quick` works on linear memory at a pushed address with `offset`, `slow` at L_LA. `kind`: what the two leave on the stack.
    */
-  private access(record: IrRecord, position: number, bytes: number, write: boolean, kind: number, quick: (offset: number) => void, slow: () => void): void {
+  private access(
+    record: IrRecord,
+    position: number,
+    bytes: number,
+    write: boolean,
+    kind: number,
+    quick: (offset: number) => void,
+    slow: () => void,
+  ): void {
     const { g } = this
     const shared = this.shared.get(position)
     const table = write ? S.TLB_WRITE : S.TLB_READ

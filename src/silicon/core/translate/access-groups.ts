@@ -71,7 +71,8 @@ class GroupFinder {
     const access = accessOf(code)
     if (access && code < op.OP_LDW8 && isGeneral(a)) {
       const index = access.indexed ? b : -1
-      if (!access.indexed || isGeneral(b)) this.join(keyOf(a, index, c), a, index, access.write, { position, displacement: imm, bytes: access.bytes })
+      if (!access.indexed || isGeneral(b))
+        this.join(keyOf(a, index, c), a, index, access.write, { position, displacement: imm, bytes: access.bytes })
     } else if (access && code >= op.OP_LDW8 && a === S.T0 && this.target) {
       const { base, index, key, displacement } = this.target
       this.join(key, base, index, true, { position, displacement, bytes: access.bytes })
