@@ -113,13 +113,14 @@ function writeTypes(types: readonly FunctionType[]): ByteWriter {
   return body
 }
 
-function writeImports(functions: number): ByteWriter {
+function writeImports(functions: number, pages: number): ByteWriter {
   const body = new ByteWriter()
   body.u32(2)
   body.name('env')
   body.name('memory')
-  // A memory with a minimum of one page and no bound of its own.
-  body.bytes([0x02, 0x00, 0x01])
+  // A memory without a bound of its own.
+  body.bytes([0x02, 0x00])
+  body.u32(pages)
   body.name('env')
   body.name('functions')
   body.bytes([0x01, 0x70, 0x00])
@@ -176,11 +177,12 @@ export class ModuleEncoder {
     imports: readonly FunctionType[],
     type: FunctionType,
     private readonly own: readonly TypedBody[],
+    pages = 1,
   ) {
     const { head } = this
     head.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
     section(head, 1, writeTypes([...imports, ...own.map((body) => body.type), type]))
-    section(head, 2, writeImports(imports.length))
+    section(head, 2, writeImports(imports.length, pages))
     this.firstType = imports.length
     this.type = imports.length + own.length
   }

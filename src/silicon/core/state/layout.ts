@@ -37,6 +37,8 @@ export const PC = 0xf8
 // ---- flags
 /** u32: EFLAGS without CF PF AF ZF SF OF (those six are zero here); bit 1 set. */
 export const EFLAGS = 0x100
+/** u32: MODE_* bits: all that decoding and lowering depend on besides the code bytes. */
+export const MODE = 0x104
 /** i64: last result, sign-extended from its width. ZF = (FLAG_RES == 0). */
 export const FLAG_RES = 0x108
 /**
@@ -46,10 +48,8 @@ export const FLAG_RES = 0x108
 export const FLAG_AUX = 0x110
 
 // ---- execution control
-/** u32: current TLB context (12 bits): address space * 4 + access mode (0 supervisor, 1 user, 2 supervisor with AC set, 3 user with alignment checks). */
+/** u32, with four bytes of zeros behind it, so that regions can read it as u64: current TLB context (12 bits): address space * 4 + access mode (0 supervisor, 1 user, 2 supervisor with AC set, 3 user with alignment checks). */
 export const CTX = 0x118
-/** u32: MODE_* bits: all that decoding and lowering depend on besides the code bytes. */
-export const MODE = 0x11c
 /** i64: instructions that may still run before the run loop must exit. */
 export const BUDGET = 0x120
 /** u64: retired instructions before the present run; now = ICOUNT + BUDGET_START - BUDGET. */

@@ -332,6 +332,6 @@ export class GuestCode {
 
   /** Pushes CTX, zero-extended. */
   context(): void {
-    this.loadState(w.I64_LOAD32_U, S.CTX)
+    this.loadState(w.I64_LOAD, S.CTX)
   }
 }

@@ -1,7 +1,7 @@
 /** Has hot code compiled: a region around each block that the kernel offers, and its place in the tables that the kernel enters regions by. */
 
 import { ByteWriter, type FunctionBody, ModuleEncoder } from '../../../lib/wasm-encoder.js'
-import { CODE_CACHE_WORDS, FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, NOTES_TABLE, REGION_TABLE } from '../../fabric-layout.js'
+import { CODE_CACHE_WORDS, FRAME_BYTES, LLC_BASE, MEMBERS_END, MEMBERS_TABLE, NOTES_TABLE, REGION_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
 import { MEMBER_BYTES, NOTES_BYTES, NOTES_MAX, REGIONS_MAX, REGION_ENTRY_BYTES } from '../ir/region-tables.js'
 import * as S from '../state/layout.js'
@@ -13,6 +13,9 @@ import { RegionCode } from './region-code.js'
 
 /** Modules that import one table of the kernel's functions. */
 const IMPORTS_OF_TABLE = 128
+
+/** What is below the last-level cache is in every chip's memory: V8 needs no guard for an access to a constant address there. */
+const WASM_PAGE_BYTES = 0x10000
 
 /** A block that cannot be translated is not offered again soon. */
 const NEVER = 0x7fffffff
@@ -81,6 +84,7 @@ export class Translator {
     kernelFunctions.map(({ type }) => type),
     regionType,
     [accessFunction(), pageFunction()],
+    LLC_BASE / WASM_PAGE_BYTES,
   )
   /** Regions that wait, for core `plannedFor`, and the blocks that they hold: true where one begins with it. */
   private readonly planned: PlannedRegion[] = []
