@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { BenchError, type Peer } from './peer.js'
 
-const program = fileURLToPath(new URL('../../dist/src/apps/cli/main.js', import.meta.url))
+const program = fileURLToPath(new URL('../../dist/cbit.js', import.meta.url))
 
 /** What starts it: `command`, its words separated by spaces, or the built program. */
 export function cbitWords(command?: string): readonly string[] {
