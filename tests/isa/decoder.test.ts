@@ -62,8 +62,17 @@ function withoutPrefixes(code: Uint8Array, mode: CodeMode): string {
 /** Calls into the host's kernel and hypervisor. */
 const notToBeRun = (opcode: string): boolean => /^(0f05|0f34|cd|0f01d9|0f01c1)/.test(opcode)
 
-/** What the host's CPU may know and our chip does not claim: EVEX and XOP; GFNI; MOVDIRI, MOVDIR64B; CR8 as LOCK MOV CR0. */
-const beyondOurChip = (opcode: string): boolean => /^(0f2[02]|62|8f|0f38cf|0f3ac[ef]|0f38f[89])/.test(opcode)
+/**
+ * What the host's CPU may know and our chip does not claim: EVEX and XOP; GFNI; MOVDIRI, MOVDIR64B; CR8 as LOCK MOV CR0. With VEX: mask registers (AVX-512F, BW, DQ), AVX-VNNI and
+ * its kin, AVX-IFMA, GFNI (SDM vol. 2, chapters 3 to 6).
+ */
+const beyond = [
+  /^(0f2[02]|62|8f|0f38cf|0f3ac[ef]|0f38f[89])/,
+  /^(c5|c4[02468ace]1)..(4[124567ab]|9[012389])/,
+  /^c4[02468ace]2..(5[0-3]|b[45]|cf|d[23])/,
+  /^c4[02468ace]3..(3[0-3]|c[ef])/,
+]
+const beyondOurChip = (opcode: string): boolean => beyond.some((form) => form.test(opcode))
 
 /** Instructions that decode, and of which #UD is decided by registers, modes or features. */
 const undefinedAtRunTime = (opcode: string): boolean => /^(0f2[0-3]|0f01|0f00|0f0[5-7]|0f3[4-7]|0fae)/.test(opcode)
