@@ -40,6 +40,25 @@ export async function bootFiles(options: BootOptions, progress: Progress): Promi
   return { image, kernel, imageName: kernelName }
 }
 
+/** What `bootFiles` reads, with the image for one guest: once it has been taken nothing here holds its bytes, which are in the guest's memory by then. */
+export interface SingleBoot {
+  readonly kernel: Uint8Array
+  readonly imageName: string
+  takeImage(): GuestImage
+}
+
+export async function singleBoot(options: BootOptions, progress: Progress): Promise<SingleBoot> {
+  const { image, kernel, imageName } = await bootFiles(options, progress)
+  let left: GuestImage | undefined = image
+  const takeImage = (): GuestImage => {
+    if (!left) throw new Error('the image has been taken')
+    const taken = left
+    left = undefined
+    return taken
+  }
+  return { kernel, imageName, takeImage }
+}
+
 /** The console, and a panic that ends the machine, unless `append` says otherwise. */
 export function linuxCommandLine(append: string): string {
   const has = (name: string): boolean => new RegExp(`(^|\\s)${name}=`).test(append)

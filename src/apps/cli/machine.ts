@@ -152,8 +152,10 @@ export function vmOptionsOf(chip: Chip): Pick<VmOptions, 'time' | 'clock' | 'loo
 }
 
 export function createMachine(options: MachineOptions): Machine {
-  const { sev, memoryBytes, image } = options
-  const chip = createChip(options, memoryBytes)
+  const { image, ...others } = options
+  const { sev, memoryBytes } = others
+  // The chip keeps what it was made with.
+  const chip = createChip(others, memoryBytes)
   const vm = explained(options.imageName, () => {
     const created = createVm(chip.host, {
       ...vmOptionsOf(chip),

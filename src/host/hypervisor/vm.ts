@@ -36,7 +36,7 @@ const SLICE_MS = 10
 /** One virtual machine with one vCPU. Its states are those of `lifecycle.ts`. */
 export class Vm {
   // configuration
-  readonly options: VmOptions
+  readonly options: Omit<VmOptions, 'image'>
   // connections
   readonly machine: HostMachine
   readonly memory: VmMemory
@@ -46,12 +46,12 @@ export class Vm {
   readonly nestedTables: NestedTables
   readonly dirtyLog: DirtyLog
   readonly paravirtual: Paravirtual
-  /** What was laid into memory, in measured order. */
-  readonly launchRegions: readonly LaunchRegion[]
   readonly asid: number
   readonly #entry: EntryState | undefined
   readonly #frames: { vmcb: number; xsave: number }
   // state
+  /** What is to be laid into memory, in measured order; nothing once it is there. */
+  #launchRegions: readonly LaunchRegion[]
   readonly #lifecycle = new Lifecycle()
   #handle: number | undefined
   #measurement: Measurement | undefined
@@ -70,11 +70,12 @@ export class Vm {
   constructor(machine: HostMachine, options: VmOptions) {
     checkMemoryBytes(options.memoryBytes)
     this.machine = machine
-    this.options = options
+    const { image, ...others } = options
+    this.options = others
     const sev = options.sev === 'sev'
     if (sev) machine.readySev()
-    const plan = options.image && planLaunch(options.image, options.memoryBytes, sev ? machine.cBit : undefined, 1)
-    this.launchRegions = plan?.regions ?? []
+    const plan = image && planLaunch(image, options.memoryBytes, sev ? machine.cBit : undefined, 1)
+    this.#launchRegions = plan?.regions ?? []
     this.#entry = plan?.entry
 
     const core = machine.core(options.coreIndex ?? 0)
@@ -181,12 +182,12 @@ export class Vm {
 
   #layOut(entry: EntryState): void {
     const { machine, memory, vcpu, options } = this
-    writeRegions(memory, this.launchRegions)
+    writeRegions(memory, this.#launchRegions)
     if (this.encrypted) {
       const { handle, measurement } = launchMeasured(
         machine.driver,
         memory,
-        this.launchRegions,
+        this.#launchRegions,
         options.policy ?? 0,
         this.asid,
         options.ownerSession,
@@ -194,6 +195,7 @@ export class Vm {
       this.#handle = handle
       this.#measurement = measurement
     }
+    this.#launchRegions = []
     machine.acquire(vcpu)
     this.#writeControls()
     writeEntryState(vcpu.vmcb, vcpu.registers, entry, this.encrypted ? machine.cBit : undefined)

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { bootFiles } from '../boot-files.js'
+import { singleBoot } from '../boot-files.js'
 import { ConsoleEnded } from '../console-watch.js'
 import { findInDram } from '../control/server.js'
 import { describeEnding, exitCodeOf } from '../ending.js'
@@ -43,17 +43,17 @@ async function demo(flags: DemoFlags): Promise<void> {
   const sev = sevMode(flags.sev)
   const memoryBytes = memorySize(flags.memory)
   const progress = new ProgressLine()
-  const files = await bootFiles({}, progress.show).finally(() => progress.done())
+  const { imageName, takeImage } = await singleBoot({}, progress.show).finally(() => progress.done())
   const console = new Console()
   const tell = (text: string): void => console.say(process.stdout.isTTY ? `\x1b[1;36m${text}\x1b[0m` : text)
   tell(
     sev === 'sev'
-      ? `cbit: ${files.imageName} boots on an emulated EPYC, its memory encrypted under a key that only the chip knows.\n` +
+      ? `cbit: ${imageName} boots on an emulated EPYC, its memory encrypted under a key that only the chip knows.\n` +
           'Its policy allows debugging, so that this tour may ask the secure processor what the guest sees.'
-      : `cbit: ${files.imageName} boots on an emulated EPYC, without encryption.`,
+      : `cbit: ${imageName} boots on an emulated EPYC, without encryption.`,
   )
   const { ending } = await runSession({
-    make: (onConsole) => createMachine({ ...files, sev, memoryBytes, seed: undefined, debugAllowed: true, onConsole }),
+    make: (onConsole) => createMachine({ image: takeImage(), imageName, sev, memoryBytes, seed: undefined, debugAllowed: true, onConsole }),
     name: undefined,
     console,
     script: (session) => tour(session, console, tell, flags.picture!),

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { bootFiles } from '../boot-files.js'
+import { singleBoot } from '../boot-files.js'
 import { openChip } from '../chip-folder.js'
 import { describeEnding, exitCodeOf, exitCodes } from '../ending.js'
 import { CliError } from '../errors.js'
@@ -107,8 +107,7 @@ async function run(flags: RunFlags, command: Command): Promise<void> {
   const chip = flags.chip === undefined ? undefined : openChip(flags.chip)
   const owner = flags.ownerSession === undefined ? undefined : ownerSession(flags.ownerSession, sev, flags)
   const progress = new ProgressLine()
-  const files = await bootFiles(flags, progress.show).finally(() => progress.done())
-  const { kernel, ...bootable } = files
+  const { kernel, imageName, takeImage } = await singleBoot(flags, progress.show).finally(() => progress.done())
   const console = new Console()
   // A run repeats exactly only if input comes at the same moments: all of it is there before power-on.
   if (seed !== undefined && !console.interactive) await console.readAll()
@@ -116,7 +115,8 @@ async function run(flags: RunFlags, command: Command): Promise<void> {
   const result = await runSession({
     make: (onConsole) =>
       createMachine({
-        ...bootable,
+        image: takeImage(),
+        imageName,
         sev,
         memoryBytes,
         seed,
