@@ -67,17 +67,15 @@ export class Vm {
   #released = false
 
   /** Plans and allocates; throws `HostResourceError` or the image's own error where that cannot be. */
-  constructor(machine: HostMachine, options: VmOptions) {
+  constructor(machine: HostMachine, { image, ...options }: VmOptions) {
     checkMemoryBytes(options.memoryBytes)
     this.machine = machine
-    const { image, ...others } = options
-    this.options = others
+    this.options = options
     const sev = options.sev === 'sev'
     if (sev) machine.readySev()
     const plan = image && planLaunch(image, options.memoryBytes, sev ? machine.cBit : undefined, 1)
     this.#launchRegions = plan?.regions ?? []
     this.#entry = plan?.entry
-
     const core = machine.core(options.coreIndex ?? 0)
     const { tscKHz = TSC_KHZ, tscTicksPerInstruction = TICKS_PER_INSTRUCTION } = options
     this.clock = new GuestClock(core, tscKHz, options.time === 'virtual', tscTicksPerInstruction)
