@@ -42,6 +42,7 @@ const microseconds = (): number => Number(process.hrtime.bigint()) / 1000
 async function record(flags: Flags, folder: string): Promise<{ profile: V8Profile; window: Window }> {
   const image =
     flags.kernel && flags.initrd ? { kernel: flags.kernel, initrd: flags.initrd } : await guestImage({ progress: () => undefined })
+  // The modules, not the bundle: files name the parts of the machine.
   const main = join(root, 'dist/src/apps/cli/main.js')
   const preload = fileURLToPath(new URL('profile-preload.js', import.meta.url))
   const peer = cbitPeer(flags.sev ? 'sev' : 'none', `${process.execPath} --cpu-prof --cpu-prof-dir=${folder} --import ${preload} ${main}`)

@@ -11,9 +11,9 @@ import { Core } from '../../src/silicon/core/core.js'
 import * as S from '../../src/silicon/core/state/layout.js'
 import { CORE_STATE_STRIDE } from '../../src/silicon/fabric-layout.js'
 import { describeCase, differences } from './compare.js'
-import { Machine } from './machine.js'
+import { DATA_SPA, Machine } from './machine.js'
 import { Random } from './random.js'
-import { UNMAPPED, WINDOW, WINDOW_BYTES, type Case, type Outcome } from './state.js'
+import { CODE, DATA, UNMAPPED, WINDOW, WINDOW_BYTES, type Case, type Outcome } from './state.js'
 
 const PROGRAMS = Number(process.env['CBIT_ISA_PROGRAMS'] ?? 150)
 const SEED = Number(process.env['CBIT_ISA_SEED'] ?? 1)
@@ -242,6 +242,15 @@ describe('a region', () => {
     assert.equal(kernel.counters.translated!.modules, 1)
   })
 
+  it('becomes a larger one though no other code is hot', () => {
+    const machine = new Machine(true, 40, { batch: 8, widenAfter: 20 })
+    const { kernel, core } = machine
+    load(machine, { main: caseOf(loop, { [RCX]: ROUNDS }), functions: new Map() })
+    while (core.run(300) === S.EXIT_BUDGET);
+    assert.equal(machine.u64(S.RAX), BigInt(ROUNDS))
+    assert.equal(kernel.counters.translated!.wide, 1)
+  })
+
   it('is not made of code that has changed while it waited', () => {
     const machine = new Machine(true, 40, { batch: 8 })
     const { kernel, core } = machine
@@ -386,5 +395,46 @@ describe('pushes and pops in a row', () => {
     assert.equal(outcomes[0]!.outcome.vector, PF)
     assert.deepEqual(differences(outcomes[0]!.outcome, outcomes[1]!.outcome, { flags: 0 }), [])
     assert.equal(outcomes[0]!.retired, outcomes[1]!.retired)
+  })
+})
+
+describe('accesses through one base', () => {
+  // mov rax, [rbx+0x20] / add [rbx+0x18], rax / mov [rbx+0x10], eax / mov rdx, [rbx+8] / inc dword [rbx+0x14] / mov [rbx], dl / dec ecx / jnz
+  const accesses = [0x48, 0x8b, 0x43, 0x20, 0x48, 0x01, 0x43, 0x18, 0x89, 0x43, 0x10, 0x48, 0x8b, 0x53, 0x08, 0xff, 0x43, 0x14, 0x88, 0x13]
+  const body = [...accesses, 0xff, 0xc9, 0x75]
+  const rounds = [...body, -(body.length + 1) & 255]
+
+  const PAGE = 0x1000
+
+  const bothWays = (main: Case): void => {
+    const [ours, theirs] = [new Machine(true, 5), new Machine()].map((machine) => {
+      // The two pages change places, so that what crosses from one to the other lies apart.
+      machine.mapPage(PAGE_END - PAGE, DATA_SPA + PAGE_END - DATA)
+      machine.mapPage(PAGE_END, DATA_SPA + PAGE_END - PAGE - DATA)
+      return {
+        ...run(machine, { main, functions: new Map() }, () => INSTRUCTIONS_MAX),
+        memory: machine.readData(PAGE_END - PAGE, 3 * PAGE),
+      }
+    })
+    assert.deepEqual(differences(ours!.outcome, theirs!.outcome, { flags: 0 }), [])
+    assert.equal(ours!.retired, theirs!.retired)
+    assert.deepEqual(ours!.memory, theirs!.memory)
+  }
+
+  it('are the same anywhere in a page and across its end', () => {
+    for (let offset = -48; offset <= 8; offset += 3) bothWays(caseOf(rounds, { [RCX]: 200, [RBX]: PAGE_END + offset }))
+  })
+
+  it('fault where the page of a later one is missing, the earlier ones done', () => {
+    // mov rbx, r8 / mov ecx, 1 / again
+    const code = [...rounds, 0x4c, 0x89, 0xc3, 0xb9, ...word(1), 0xeb]
+    for (let offset = 0; offset <= 32; offset += 4) {
+      const registers = { [RCX]: 100, [RBX]: PAGE_END - 64, 8: UNMAPPED + 0x1000 - offset }
+      bothWays(caseOf([...code, -(code.length + 1) & 255], registers))
+    }
+  })
+
+  it('take the slow way where they lie in a page of code', () => {
+    bothWays(caseOf(rounds, { [RCX]: 200, [RBX]: CODE + MAIN + rounds.length + 8 }))
   })
 })

@@ -54,7 +54,7 @@ const HANDLERS = 0xb000
 const STACK_TOP = 0xe000
 /** Where the linear addresses of state.ts stand in DRAM. */
 const CODE_SPA = 0x200000
-const DATA_SPA = 0x210000
+export const DATA_SPA = 0x210000
 const READ_ONLY_SPA = 0x218000
 
 /** The first 2 MiB of DRAM stand here for the supervisor. */

@@ -1,7 +1,7 @@
 // What Node's engine is told before it compiles a guest's code.
 
 import { readdirSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { getPriority, setPriority } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 
 /** From this version on V8 takes branch hints in WebAssembly by itself, and its flag may be gone. */
@@ -30,8 +30,9 @@ export function prepareEngine(version = process.versions.v8): void {
 
 /** Where a thread of the present process is a task of the system's. */
 const tasksFolder = '/proc/self/task'
-/** Niceness of the first threads of the process beside its own: one that keeps V8's timers, and those that compile (--v8-pool-size). */
+/** What is added to the niceness of the first threads of the process beside its own: one that keeps V8's timers, and those that compile (--v8-pool-size). */
 const nicenesses = [1, 8, 17, 19, 19]
+const NICENESS_MAX = 19
 
 /**
  * V8 compiles on four threads, however many processors there are: on two they took a third of its processor from the thread that the guest runs on. On Linux each
@@ -45,9 +46,10 @@ function yieldToGuest(): void {
     .filter((task) => task !== process.pid)
     .sort((a, b) => a - b)
     .slice(0, nicenesses.length)
+  const own = getPriority()
   others.forEach((task, n) => {
     try {
-      setPriority(task, nicenesses[n]!)
+      setPriority(task, Math.min(own + nicenesses[n]!, NICENESS_MAX))
     } catch {
       // The thread has ended, or the system does not let us: all works as well, only slower.
     }

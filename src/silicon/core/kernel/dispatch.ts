@@ -21,9 +21,15 @@ import {
   FAULT_VMEXIT,
   GUEST_MODE,
   HALTED,
+  JUMP_BLOCK,
   JUMP_CACHE,
   JUMP_CACHE_ENTRIES,
   JUMP_ENTRY_BYTES,
+  JUMP_FUNCTION,
+  JUMP_GENERATION,
+  JUMP_NUMBER,
+  JUMP_REGION,
+  JUMP_TAG,
   LAST_FRAME,
   MODE,
   MODE_FLAT,
@@ -85,7 +91,7 @@ function global_jump_tag(s: usize, mode: u32): u32 {
 @inline
 function is_noted(s: usize, entry: usize, la: u64, mode: u32): bool {
   if (load<u64>(entry) != la) return false
-  const tag = load<u32>(entry, 8)
+  const tag = load<u32>(entry, JUMP_TAG)
   return tag == jump_tag(s, mode) || tag == global_jump_tag(s, mode)
 }
 
@@ -95,7 +101,7 @@ function is_noted(s: usize, entry: usize, la: u64, mode: u32): bool {
 function cached_block(s: usize, la: u64, mode: u32): usize {
   const entry = jump_entry(s, la)
   if (!is_noted(s, entry, la, mode)) return 0
-  const block: usize = load<u32>(entry, 12)
+  const block: usize = load<u32>(entry, JUMP_BLOCK)
   return load<u32>(block, BLOCK_VALID) ? block : 0
 }
 
@@ -109,20 +115,20 @@ export function region_quickly(s: usize): usize {
   const la = load<u64>(s, PC)
   const entry = jump_entry(s, la)
   if (!is_noted(s, entry, la, load<u32>(s, MODE))) return 0
-  return load<u32>(entry, 28) == load<u32>(CODE_CACHE_WORDS, CODE_GENERATION) ? entry : with_region(s, entry)
+  return load<u32>(entry, JUMP_GENERATION) == load<u32>(CODE_CACHE_WORDS, CODE_GENERATION) ? entry : with_region(s, entry)
 }
 
 /** `entry` of the jump cache once it says which region of core `s` begins with its block; 0: none does. A dead block has another record in place of OP_REGION. */
 function with_region(s: usize, entry: usize): usize {
-  const record: usize = load<u32>(entry, 12) + BLOCK_FIRST_RECORD
+  const record: usize = load<u32>(entry, JUMP_BLOCK) + BLOCK_FIRST_RECORD
   if (load<u16>(record) != OP_REGION) return 0
   const region = REGION_TABLE + load<u32>(record, 8) * REGION_ENTRY_BYTES
   const index = load<u32>(region)
   if (!index || load<u32>(region, 12) != <u32>s) return 0
-  store<u32>(entry, index, 16)
-  store<u32>(entry, load<u32>(record, 12), 20)
-  store<u32>(entry, <u32>region, 24)
-  store<u32>(entry, load<u32>(CODE_CACHE_WORDS, CODE_GENERATION), 28)
+  store<u32>(entry, index, JUMP_FUNCTION)
+  store<u32>(entry, load<u32>(record, 12), JUMP_NUMBER)
+  store<u32>(entry, <u32>region, JUMP_REGION)
+  store<u32>(entry, load<u32>(CODE_CACHE_WORDS, CODE_GENERATION), JUMP_GENERATION)
   return entry
 }
 
@@ -157,9 +163,9 @@ function remember(s: usize, la: u64, block: usize, mode: u32): void {
   const whole = load<u32>(block, BLOCK_FRAME2) == BLOCK_NO_FRAME
   const everywhere = whole && load<u64>(exec_entry(s, la)) == ((la & ~0xfff) | global_context(s))
   store<u64>(entry, la)
-  store<u32>(entry, everywhere ? global_jump_tag(s, mode) : jump_tag(s, mode), 8)
-  store<u32>(entry, <u32>block, 12)
-  store<u32>(entry, NO_GENERATION, 28)
+  store<u32>(entry, everywhere ? global_jump_tag(s, mode) : jump_tag(s, mode), JUMP_TAG)
+  store<u32>(entry, <u32>block, JUMP_BLOCK)
+  store<u32>(entry, NO_GENERATION, JUMP_GENERATION)
 }
 
 /**

@@ -36,7 +36,7 @@ import {
   FLAG_SUB,
 } from '../ir/flag-kinds'
 import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
-import { BUDGET, CALL_DEPTH, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R, PC } from '../state/layout'
+import { BUDGET, CALL_DEPTH, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, JUMP_BLOCK, JUMP_FUNCTION, JUMP_NUMBER, JUMP_REGION, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R, PC } from '../state/layout'
 import { R_EXIT, R_FAULT, R_JUMP, R_NEXT, R_RETURNED } from '../ir/results'
 import { condition_of } from './alu'
 import { bmi } from './bmi'
@@ -118,31 +118,24 @@ export function enter_region(s: usize, ip: usize): usize {
       next = R_JUMP
       break
     }
-    const entry = region_at_pc(s)
+    let entry = region_quickly(s)
     if (!entry) {
       next = jump_quickly(s)
-      break
+      if (!next || load<u16>(next) != OP_REGION) break
+      // The jump cache had forgotten it.
+      entry = region_quickly(s)
+      if (!entry) break
     }
-    index = load<u32>(entry, 16)
-    number = load<u32>(entry, 20)
-    region = load<u32>(entry, 24)
-    at = load<u32>(entry, 12) + BLOCK_FIRST_RECORD
+    index = load<u32>(entry, JUMP_FUNCTION)
+    number = load<u32>(entry, JUMP_NUMBER)
+    region = load<u32>(entry, JUMP_REGION)
+    at = load<u32>(entry, JUMP_BLOCK) + BLOCK_FIRST_RECORD
   }
   materialize_lazy(s)
   const ran = before - load<i64>(s, BUDGET)
   store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_TRANSLATED) + <u64>ran, CODE_TRANSLATED)
   store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + entries, CODE_ENTRIES)
   return next
-}
-
-/** Entry of the jump cache for the region at PC, which it may have forgotten; 0: no region begins there. */
-// @ts-ignore: decorator
-@inline
-function region_at_pc(s: usize): usize {
-  const entry = region_quickly(s)
-  if (entry) return entry
-  const ip = jump_quickly(s)
-  return ip && load<u16>(ip) == OP_REGION ? region_quickly(s) : 0
 }
 
 /**
@@ -164,17 +157,22 @@ function run_until(s: usize, back: u64): u32 {
   while (true) {
     const budget = load<i64>(s, BUDGET)
     if (budget < BUDGET_LOW) return R_JUMP
-    const entry = region_at_pc(s)
-    // Whoever is outside of all regions looks again.
-    if (!entry) return R_NEXT
-    const region: usize = load<u32>(entry, 24)
+    let entry = region_quickly(s)
+    if (!entry) {
+      // Whoever is outside of all regions looks again.
+      const ip = jump_quickly(s)
+      if (!ip || load<u16>(ip) != OP_REGION) return R_NEXT
+      entry = region_quickly(s)
+      if (!entry) return R_NEXT
+    }
+    const region: usize = load<u32>(entry, JUMP_REGION)
     if (budget < <i64>load<u32>(region, 4)) return R_NEXT
     if (!entries_left(region)) {
-      leave_hot(s, load<u32>(entry, 12))
+      leave_hot(s, load<u32>(entry, JUMP_BLOCK))
       return R_EXIT
     }
     store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + 1, CODE_ENTRIES)
-    const r = call_indirect<u32>(load<u32>(entry, 16), load<u32>(entry, 20))
+    const r = call_indirect<u32>(load<u32>(entry, JUMP_FUNCTION), load<u32>(entry, JUMP_NUMBER))
     if (r != R_NEXT) return r
     // A region that waits for its call may have lost a block.
     if (load<u32>(CODE_CACHE_WORDS, CODE_STALE)) return R_JUMP

@@ -247,6 +247,12 @@ export const TEST_AREA = 0x70000
 export const JUMP_CACHE = 0x80000
 export const JUMP_CACHE_ENTRIES = 8192
 export const JUMP_ENTRY_BYTES = 32
+export const JUMP_TAG = 8
+export const JUMP_BLOCK = 12
+export const JUMP_FUNCTION = 16
+export const JUMP_NUMBER = 20
+export const JUMP_REGION = 24
+export const JUMP_GENERATION = 28
 
 // ---- MODE bits
 export const MODE_CODE16 = 0

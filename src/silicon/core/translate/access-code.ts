@@ -41,6 +41,18 @@ export const loadForms: readonly (readonly [number, number, number])[] = [
   [0, w.I64_LOAD8_S, 1],
 ]
 
+/** Where an access goes. */
+export interface Operand {
+  /** L_LA = its address. */
+  address(): void
+  /** Accesses that it shares its look at the TLB with, by its position in the block. */
+  readonly shared: SharedAccess | undefined
+  readonly position: number
+}
+
+/** What stands at L_LA. */
+const atAddress: Operand = { address: () => undefined, shared: undefined, position: -1 }
+
 export class AccessCode {
   /** Of the present block, by position. */
   private shared: ReadonlyMap<number, SharedAccess> = new Map()
@@ -176,54 +188,46 @@ export class AccessCode {
     }
   }
 
-  /**
-   * The access of the record at `position`: `quick` works on linear memory at a pushed address with `offset`, `slow` at L_LA. `kind`: what the two leave on the stack.
-   */
+  /** The operand of the load or store at `position` of the block. */
+  operandAt(record: IrRecord, position: number): Operand {
+    return { address: () => this.address(record), shared: this.shared.get(position), position }
+  }
+
+  /** An access of `bytes`: `quick` works on linear memory at a pushed address with `offset`, `slow` at L_LA. `kind`: what the two leave on the stack. */
   private access(
-    record: IrRecord,
-    position: number,
+    { address, shared, position }: Operand,
     bytes: number,
-    write: boolean,
+    table: number,
     kind: number,
     quick: (offset: number) => void,
     slow: () => void,
   ): void {
     const { g } = this
-    const shared = this.shared.get(position)
-    const table = write ? S.TLB_WRITE : S.TLB_READ
-    if (!shared) {
-      this.address(record)
-      g.flush()
-      this.pushHit(table, bytes)
-      g.ifLikely(kind)
-      this.pushHost(table)
-      quick(0)
-      g.else()
-      slow()
-      return g.end()
-    }
-    const { group, offset } = shared
-    const leads = position === group.first
+    const group = shared?.group
+    const offset = shared?.offset ?? 0
+    const follows = group !== undefined && position !== group.first
+    // Where the region is left in the midst of things, the state area has all registers already.
     g.flush()
-    if (leads) {
-      this.address(record)
+    if (follows) g.get(group.host)
+    else {
+      address()
       this.moveAddress(-offset)
-      this.pushHit(table, group.to - group.from)
-    } else g.get(group.host)
+      this.pushHit(table, group ? group.to - group.from : bytes)
+    }
     g.ifLikely(kind)
-    if (leads) {
+    if (follows) g.get(group.host)
+    else {
       this.pushHost(table)
-      g.tee(group.host)
-    } else g.get(group.host)
+      if (group) g.tee(group.host)
+    }
     quick(offset)
     g.else()
-    if (leads) {
-      this.moveAddress(offset)
-      this.hosts.add(group.host)
-    } else this.address(record)
-    if (position === group.last) this.hosts.delete(group.host)
+    if (follows) address()
+    else this.moveAddress(offset)
+    if (position === group?.first) this.hosts.add(group.host)
+    if (position === group?.last) this.hosts.delete(group.host)
     slow()
-    return g.end()
+    g.end()
   }
 
   private moveAddress(by: number): void {
@@ -235,43 +239,23 @@ export class AccessCode {
   }
 
   /** Pushes the i64 loaded by `code` (an i64.load form). */
-  loadAt(record: IrRecord, position: number, size: number, code: number): void {
+  load(record: IrRecord, size: number, code: number, operand = atAddress): void {
     const { g } = this
     const slow = (): void => {
       this.pushSlowPlace(record, ACCESS_LOAD, size)
       g.memory(code, 0)
     }
-    this.access(record, position, 1 << size, false, w.TYPE_I64, (offset) => g.memory(code, offset), slow)
-  }
-
-  /** Pushes the i64 loaded from L_LA by `code`. */
-  load(record: IrRecord, size: number, code: number): void {
-    this.pushPlace(record, ACCESS_LOAD, size, () => this.pushHit(S.TLB_READ, 1 << size))
-    this.g.memory(code, 0)
+    this.access(operand, 1 << size, S.TLB_READ, w.TYPE_I64, (offset) => g.memory(code, offset), slow)
   }
 
   /** Stores what `push` pushes (i64). */
-  storeAt(record: IrRecord, position: number, size: number, push: () => void, stale: Stale): void {
+  store(record: IrRecord, size: number, push: () => void, stale: Stale = this.markStale, kind = ACCESS_STORE, operand = atAddress): void {
     const { g } = this
     const quick = (offset: number): void => {
       push()
       g.memory(storeCodes[size]!, offset)
     }
-    this.access(record, position, 1 << size, true, w.TYPE_EMPTY, quick, () => this.storeSlowly(record, size, push, stale))
-  }
-
-  /** Stores what `push` pushes (i64) at L_LA. */
-  store(record: IrRecord, size: number, push: () => void, stale: Stale = this.markStale, kind = ACCESS_STORE): void {
-    const { g } = this
-    g.flush()
-    this.pushHit(S.TLB_WRITE, 1 << size)
-    g.ifLikely()
-    this.pushHost(S.TLB_WRITE)
-    push()
-    g.memory(storeCodes[size]!, 0)
-    g.else()
-    this.storeSlowly(record, size, push, stale, kind)
-    g.end()
+    this.access(operand, 1 << size, S.TLB_WRITE, w.TYPE_EMPTY, quick, () => this.storeSlowly(record, size, push, stale, kind))
   }
 
   storeSlowly(record: IrRecord, size: number, push: (() => void) | undefined, stale: Stale = this.markStale, kind = ACCESS_STORE): void {
@@ -303,7 +287,7 @@ export class AccessCode {
   }
 
   /** LDW: pushes the operand, having checked that it may be written; L_WRITEBACK remembers where. */
-  loadForWriteAt(record: IrRecord, position: number, size: number): void {
+  loadForWrite(record: IrRecord, size: number, operand = atAddress): void {
     const { g } = this
     const quick = (offset: number): void => {
       if (offset !== 0) {
@@ -319,23 +303,7 @@ export class AccessCode {
       this.pushSlowPlace(record, ACCESS_LOAD_FOR_WRITE, size)
       g.memory(zeroLoads[size]!, 0)
     }
-    this.access(record, position, 1 << size, true, w.TYPE_I64, quick, slow)
-  }
-
-  /** The same of the operand at L_LA. */
-  loadForWrite(record: IrRecord, size: number): void {
-    const { g } = this
-    g.flush()
-    this.pushHit(S.TLB_WRITE, 1 << size)
-    g.ifLikely(w.TYPE_I32)
-    this.pushHost(S.TLB_WRITE)
-    g.tee(L_WRITEBACK)
-    g.else()
-    g.i32(0)
-    g.set(L_WRITEBACK)
-    this.pushSlowPlace(record, ACCESS_LOAD_FOR_WRITE, size)
-    g.end()
-    g.memory(zeroLoads[size]!, 0)
+    this.access(operand, 1 << size, S.TLB_WRITE, w.TYPE_I64, quick, slow)
   }
 
   /** The store that belongs to the LDW before it. `pushAddress` pushes its address. */

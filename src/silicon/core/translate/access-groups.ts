@@ -60,10 +60,10 @@ export function sharedAccesses(records: readonly IrRecord[]): ReadonlyMap<number
 }
 
 class GroupFinder {
-  private readonly open = new Map<string, OpenGroup>()
+  private readonly open = new Map<number, OpenGroup>()
   private readonly closed: OpenGroup[] = []
   /** The address that T0 was computed to for LDW. */
-  private target: { readonly base: number; readonly index: number; readonly key: string; readonly displacement: number } | undefined
+  private target: { readonly base: number; readonly index: number; readonly key: number; readonly displacement: number } | undefined
 
   take(record: IrRecord, position: number): void {
     if (isBarrier(record)) return this.closeAll()
@@ -90,8 +90,8 @@ class GroupFinder {
     for (const slot of shape.alsoWrites) this.written(slot)
   }
 
-  private join(key: string, base: number, index: number, write: boolean, member: Member): void {
-    const name = `${key}${write ? 'w' : 'r'}`
+  private join(key: number, base: number, index: number, write: boolean, member: Member): void {
+    const name = key * 2 + (write ? 1 : 0)
     const { displacement, bytes } = member
     const known = this.open.get(name)
     if (known) {
@@ -143,4 +143,5 @@ class GroupFinder {
   }
 }
 
-const keyOf = (base: number, index: number, scale: number): string => (index < 0 ? `${base}` : `${base}+${index}<<${scale}`)
+/** Of base, index and scale: slots are below 256. */
+const keyOf = (base: number, index: number, scale: number): number => (index < 0 ? base : base + (index + 1) * 0x100 + scale * 0x20000)

@@ -1,6 +1,6 @@
 /** Code of one node of a region: its block's records in order, and the ways out of it. */
 
-import { ACCESS_PUSH } from '../ir/access-kinds.js'
+import { ACCESS_PUSH, ACCESS_STORE } from '../ir/access-kinds.js'
 import { R_JUMP, R_NEXT } from '../ir/results.js'
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
@@ -176,11 +176,11 @@ export class BlockCode {
     if (code < op.OP_ST8_BD) {
       const scaled = code >= op.OP_LD_Z8_BIS
       const [size, form, target] = loadForms[code - (scaled ? op.OP_LD_Z8_BIS : op.OP_LD_Z8_BD)]!
-      access.loadAt(record, position, size, form)
+      access.load(record, size, form, access.operandAt(record, position))
       g.write(record.d, target)
     } else if (code < op.OP_LDW8) this.emitStore(record, position)
     else {
-      access.loadForWriteAt(record, position, code - op.OP_LDW8)
+      access.loadForWrite(record, code - op.OP_LDW8, access.operandAt(record, position))
       g.write(record.d, 3)
       this.writeBackAt = record.a
       this.writeBackIndex = record.index
@@ -197,7 +197,7 @@ export class BlockCode {
     const pairs = !scaled && !immediate && record.imm === 0 && record.a === this.writeBackAt && record.index === this.writeBackIndex
     const stale = this.staleAfter(position)
     if (pairs) access.writeBack(record, size, () => g.read64(record.a), push, stale)
-    else access.storeAt(record, position, size, push, stale)
+    else access.store(record, size, push, stale, ACCESS_STORE, access.operandAt(record, position))
   }
 
   /** Where a store has dropped a block of this region, that is left at the next instruction: at once, where nothing of this one, so long, is left to do. */

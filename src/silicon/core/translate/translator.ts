@@ -66,6 +66,8 @@ interface PlannedRegion {
   readonly guard: number
   /** Entries after which it is offered again; 0: never. */
   readonly entries: number
+  /** Place in the table of the region that it takes over from, as a word; 0: none. That one is offered again while this one waits. */
+  readonly takesOver: number
 }
 
 /**
@@ -130,8 +132,13 @@ export class Translator {
     const { words, hotAfter, limits, wideLimits, batch, widenAfter } = this.port
     const nodesMax = Math.max(limits.nodes, wideLimits.nodes) * (this.planned.length + 1)
     if (this.next + this.planned.length >= this.port.regionsMax || this.nextMember + nodesMax * MEMBER_BYTES > MEMBERS_END) return false
-    if (this.plannedFor !== s) this.forgetPlans()
+    if (this.plannedFor !== s) this.compile()
     const again = isEntry(words, address)
+    const takesOver = again ? this.tableEntry(words[(address + op.BLOCK_FIRST_RECORD + 8) >> 2]!) : 0
+    if (again && this.planned.some((planned) => planned.takesOver === takesOver)) {
+      this.compile()
+      return true
+    }
     if (!again && this.plannedBlocks.has(address)) {
       this.offeredAgain(address)
       return true
@@ -143,8 +150,9 @@ export class Translator {
       return true
     }
     try {
-      this.write(s, plan, again ? 0 : widenAfter)
-      if (!again) this.postpone(address, this.pause)
+      this.write(s, plan, again ? 0 : widenAfter, takesOver)
+      if (again) words[takesOver + 2] = Math.ceil(widenAfter * AGAIN_PART)
+      else this.postpone(address, this.pause)
     } catch (error) {
       if (!(error instanceof UntranslatableError)) throw error
       this.refused++
@@ -152,6 +160,11 @@ export class Translator {
     }
     if (this.planned.length >= batch) this.compile()
     return true
+  }
+
+  /** Place of `region` in the table of regions, as a word. */
+  private tableEntry(region: number): number {
+    return (REGION_TABLE + region * REGION_ENTRY_BYTES) >> 2
   }
 
   /** Executions until a block of a planned region is offered again. */
@@ -186,17 +199,19 @@ export class Translator {
   }
 
   /** Writes the code of `plan`, which waits from now on. */
-  private write(s: number, plan: RegionPlan, entries: number): void {
+  private write(s: number, plan: RegionPlan, entries: number, takesOver: number): void {
     const writer = (this.writers[this.planned.length] ??= new ByteWriter(1 << 15))
     writer.reset()
     const code = new RegionCode(plan, writer, s)
-    this.planned.push({ plan, body: code.build(), guard: code.guard, entries })
+    this.planned.push({ plan, body: code.build(), guard: code.guard, entries, takesOver })
     this.plannedFor = s
     if (entries === 0) return
     plan.nodes.forEach(({ block: { address } }, n) => this.plannedBlocks.set(address, n === 0 || this.plannedBlocks.get(address) === true))
   }
 
   private forgetPlans(): void {
+    // What has been taken over, or cannot be, is not offered any more.
+    for (const { takesOver } of this.planned) if (takesOver !== 0) this.port.words[takesOver + 2] = 0
     this.planned.length = 0
     this.plannedBlocks.clear()
     this.offers = 0
@@ -223,7 +238,7 @@ export class Translator {
     const { words } = this.port
     const index = this.place(this.port.around(code, guard))
     const region = this.next++
-    const entry = (REGION_TABLE + region * REGION_ENTRY_BYTES) >> 2
+    const entry = this.tableEntry(region)
     words[entry] = index
     words[entry + 1] = guard
     words[entry + 2] = entries
