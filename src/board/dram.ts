@@ -1,44 +1,38 @@
-import type { DramModule } from '../silicon/doors/board.js'
-
-type ProbeListener = (spa: number, length: number, alters: boolean) => void
+import type { MemoryBus } from '../silicon/doors/board.js'
 
 /**
  * The board's DRAM modules. Whoever holds the board may dump and alter them at any moment; what is seen is what the
- * memory bus carries. The chip is told first, as if its cache had nothing left to write back.
+ * memory bus carries.
  */
-export class Dram implements DramModule {
-  readonly bytes: Uint8Array
-  private readonly listeners: ProbeListener[] = []
+export class Dram {
+  private readonly bus: MemoryBus
 
-  /** `bytes` is the part of the chip's linear memory that stands for the modules. */
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes
+  constructor(bus: MemoryBus) {
+    this.bus = bus
   }
 
   get size(): number {
-    return this.bytes.length
-  }
-
-  onProbe(listener: ProbeListener): void {
-    this.listeners.push(listener)
+    return this.bus.dramBytes
   }
 
   /** A copy of `length` bytes from `spa`. Throws RangeError outside the modules. */
   dump(spa: number, length: number): Uint8Array {
-    this.probe(spa, length, false)
-    return this.bytes.slice(spa, spa + length)
+    this.check(spa, length)
+    const bytes = new Uint8Array(length)
+    this.bus.readInto(spa, bytes)
+    return bytes
   }
 
   /** Overwrites what stands at `spa`. Throws RangeError outside the modules. */
   alter(spa: number, bytes: Uint8Array): void {
-    this.probe(spa, bytes.length, true)
-    this.bytes.set(bytes, spa)
+    this.check(spa, bytes.length)
+    this.bus.write(spa, bytes)
   }
 
-  private probe(spa: number, length: number, alters: boolean): void {
+  /** Before anything of that length is made. */
+  private check(spa: number, length: number): void {
     if (!Number.isInteger(spa) || !Number.isInteger(length) || spa < 0 || length < 0 || spa + length > this.size) {
       throw new RangeError(`no DRAM at ${spa} for ${length} bytes`)
     }
-    for (const listener of this.listeners) listener(spa, length, alters)
   }
 }

@@ -1,8 +1,8 @@
 // Where things stand in the one linear memory that the chip's parts share. Plain constants: this file is
 // compiled both as TypeScript and as AssemblyScript, so it holds nothing but `export const NAME = number`.
 //
-// The linear memory is the inside of the chip (core state, caches) followed by the board's DRAM. The board and
-// the host never see the part below DRAM; `board/` is handed the DRAM part only.
+// The linear memory is the inside of the chip (core state, cached code) followed by the content of the board's DRAM, of which
+// the memory controller keeps frames in clear where they stand. Nobody outside the chip is handed any of it.
 
 /** First byte free for static data of the two kernels (core: 4 KiB up; memory controller: 512 KiB up). */
 export const CORE_STATIC_BASE = 0x1000
@@ -33,32 +33,27 @@ export const MEMBERS_END = 0x1000000
 export const CODE_ARENA_BASE = 0x1000000
 export const CODE_ARENA_END = 0x7000000
 
-/** Per frame: u32, 0 = the frame is in DRAM, n = resident in LLC slot n - 1. Owned by the memory controller. */
+/** Per frame: u32, how it stands (memory/kernel/index.ts). Owned by the memory controller. 4 MiB. */
 export const FRAME_TABLE_BASE = 0x7000000
-/** Per LLC slot: 16 bytes. Owned by the memory controller. */
-export const SLOT_TABLE_BASE = 0x7400000
 /** Per frame: u8, bit 0 = a core has cached code of it and wants to be told when its content may change. */
 export const WATCH_BASE = 0x7600000
 /** Per frame: u64, one bit per 64-byte line that cached code was decoded from. Owned by the cores. */
 export const CODE_LINES_BASE = 0x7700000
-/** The last-level cache's data: plaintext frames of 4 KiB. Its size is a parameter; DRAM follows it. */
-export const LLC_BASE = 0x8000000
+/** DRAM byte 0. */
+export const DRAM_BASE = 0x8000000
 
 export const FRAME_SHIFT = 12
 export const FRAME_BYTES = 0x1000
 /** Frames that the tables above have room for: 4 GiB of DRAM. */
 export const FRAMES_MAX = 0x100000
-export const SLOTS_MAX = 0x20000
 
 // Words at FABRIC_BASE + offset.
 /** u32: counts up whenever a host pointer that `frame()` returned earlier may have become wrong. */
 export const FABRIC_EPOCH = 0x00
 /** u32: number of entries in FABRIC_CHANGED; above FABRIC_CHANGED_MAX it means "any frame may have changed". */
 export const FABRIC_CHANGED_COUNT = 0x04
-/** u32: address of DRAM byte 0 in linear memory. */
-export const FABRIC_DRAM_BASE = 0x08
 /** u32: frames of DRAM present. */
-export const FABRIC_DRAM_FRAMES = 0x0c
+export const FABRIC_DRAM_FRAMES = 0x08
 /** u32[]: numbers of watched frames whose content may have changed since the cores last drained the list. */
 export const FABRIC_CHANGED = 0x100
 export const FABRIC_CHANGED_MAX = 0x400

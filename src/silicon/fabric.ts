@@ -8,11 +8,11 @@
 /** Exports of the memory controller's WebAssembly kernel, imported by the core kernel as module `fabric`. */
 export interface FabricKernel {
   /**
-   * Makes frame `frame` resident under `key` (an ASID, 0 = no key) and returns the linear-memory address of
-   * its first byte, or 0 where no DRAM answers. `write` != 0 announces a write (marks the frame dirty).
-   * The address stays right until FABRIC_EPOCH changes; the 64 frames last asked for are never evicted.
+   * Makes of frame `frame` what is seen under `key` (an ASID, 0 = no key) and returns the linear-memory address of
+   * its first byte, or 0 where no DRAM answers. The address stays right until FABRIC_EPOCH changes, which it does only
+   * where the frame is asked for under another key, or its key changes.
    */
-  frame(frame: number, key: number, write: number): number
+  frame(frame: number, key: number): number
 }
 
 /** Whose right a request of the secure processor carries: plaintext of an ASID's key, or raw DRAM bytes. */
@@ -30,8 +30,6 @@ export interface Fabric {
   contains(spa: number, length: number): boolean
   /** Installs the 16-byte memory encryption key of `asid` in the engine's slot. Write-only. */
   installKey(asid: number, key: Uint8Array): void
-  /** Removes the key of `asid`; resident frames of that key are written back first. */
+  /** Removes the key of `asid`; frames that stand in clear under that key are encrypted first. */
   removeKey(asid: number): void
-  /** Writes back and drops every resident frame (WBINVD as the memory side sees it). */
-  flush(): void
 }

@@ -1,6 +1,6 @@
 /** Joins cores, memory controller and secure processor behind the doors: the one constructor of a chip. */
 
-import type { Board, DramModule } from './doors/board.js'
+import type { Board, MemoryBus } from './doors/board.js'
 import type { DmaPort } from './doors/dma.js'
 import type { HostPort, MailboxRegisters } from './doors/host.js'
 import { CORES_MAX } from './fabric-layout.js'
@@ -19,8 +19,6 @@ export interface SocOptions {
   readonly board: Board
   /** Bytes of DRAM that the board carries; a multiple of 4096. */
   readonly dramBytes: number
-  /** Bytes of last-level cache. Default: 256 MiB. */
-  readonly llcBytes?: number
   readonly cores?: number
   /** Compiled kernels: build/kernel/core.wasm and build/kernel/memory.wasm. */
   readonly kernels: { readonly core: Uint8Array; readonly memory: Uint8Array }
@@ -41,10 +39,8 @@ export interface SocCounters {
 export interface Soc {
   readonly host: HostPort
   readonly dma: DmaPort
-  /** The bytes behind the DRAM bus, for the board's modules. */
-  readonly dramBytes: Uint8Array
-  /** Plugs the board's DRAM modules in. Must happen before the first instruction. */
-  attachDram(modules: DramModule): void
+  /** What the board's DRAM modules are plugged into. */
+  readonly bus: MemoryBus
   counters(): SocCounters
   /** The cores themselves, for tests and tools that look inside the chip. */
   readonly inside: { readonly cores: readonly Core[]; readonly kernel: CoreKernel; readonly memory: MemoryController }
@@ -58,7 +54,7 @@ export function createSoc(options: SocOptions): Soc {
   const { board, translate = true } = options
   const count = options.cores ?? 1
   if (!Number.isInteger(count) || count < 1 || count > CORES_MAX) throw new RangeError(`a chip has 1 to ${CORES_MAX} cores`)
-  const linear = createLinearMemory(options.dramBytes, options.llcBytes)
+  const linear = createLinearMemory(options.dramBytes)
   const memory = new MemoryController({
     kernel: options.kernels.memory,
     linear,
@@ -83,10 +79,8 @@ export function createSoc(options: SocOptions): Soc {
   )
   kernel.exports.code_cache_reset(count)
   const processor = new SecureProcessor({ ...board, entropy: board.processorEntropy ?? board.entropy, fabric: memory, cores: count })
-  const onWbinvd = (core: number): void => {
-    memory.flush()
-    processor.noteWbinvd(core)
-  }
+  // No observer can tell whether the cache holds a line (memory/kernel/index.ts): nothing has to be written back.
+  const onWbinvd = (core: number): void => processor.noteWbinvd(core)
   const virtual = board.clock.virtual ? { tscPerInstruction: TSC_PER_INSTRUCTION } : {}
   const cores = Array.from({ length: count }, (_, index) => new Core(kernel, { index, onWbinvd, ...virtual }))
   return {
@@ -99,8 +93,11 @@ export function createSoc(options: SocOptions): Soc {
       write: (spa, bytes) => memory.write(spa, bytes),
     },
     dma: memory,
-    dramBytes: linear.dram,
-    attachDram: (modules) => memory.attachDram(modules),
+    bus: {
+      dramBytes: memory.dramBytes,
+      readInto: (spa, target) => memory.readInto(spa, target),
+      write: (spa, bytes) => memory.write(spa, bytes),
+    },
     counters: () => ({ cores: cores.map((core) => core.counters), code: kernel.counters, memory: memory.counters() }),
     inside: { cores, kernel, memory },
   }

@@ -34,9 +34,8 @@ const spin = (count: number) => [0xb9, count & 0xff, (count >> 8) & 0xff, (count
 
 function machine(dramMiB = 160) {
   const board = createBoard({ fuses: fuseChip(seededEntropy(1, 'vendor')), seed: 1 })
-  const soc = createSoc({ board, kernels: chipKernels(), dramBytes: dramMiB * MIB, llcBytes: 32 * MIB })
-  const dram = new Dram(soc.dramBytes)
-  soc.attachDram(dram)
+  const soc = createSoc({ board, kernels: chipKernels(), dramBytes: dramMiB * MIB })
+  const dram = new Dram(soc.bus)
   return { board, dram, host: new HostMachine(soc.host) }
 }
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createBoard, Dram, seededEntropy } from '../../src/board/index.js'
 import { SevDriver, SevError } from '../../src/host/sev-driver/index.js'
 import type { HostCore, HostPort } from '../../src/silicon/doors/host.js'
-import { createLinearMemory, LLC_BYTES_MIN, MemoryController } from '../../src/silicon/memory/index.js'
+import { createLinearMemory, MemoryController } from '../../src/silicon/memory/index.js'
 import { SecureProcessor } from '../../src/silicon/secure-processor/index.js'
 import type { Flash, Fuses } from '../../src/silicon/doors/board.js'
 import { fuseChip } from '../../src/vendor/index.js'
@@ -47,15 +47,11 @@ export function createPlatform({
   dramBytes = DRAM_BYTES,
 }: PlatformOptions = {}) {
   const board = { ...createBoard({ fuses, seed }), ...(flash ? { flash } : {}) }
-  const linear = createLinearMemory(dramBytes, LLC_BYTES_MIN)
+  const linear = createLinearMemory(dramBytes)
   const memory = new MemoryController({ kernel, linear, entropy: board.entropy })
-  const dram = new Dram(linear.dram)
-  memory.attachDram(dram)
+  const dram = new Dram(memory)
   const secureProcessor = new SecureProcessor({ ...board, fabric: memory, cores, asidsMax, sevAsidMin })
-  const wbinvd = (core: number): void => {
-    memory.flush()
-    secureProcessor.noteWbinvd(core)
-  }
+  const wbinvd = (core: number): void => secureProcessor.noteWbinvd(core)
   const host: HostPort = {
     dramBytes,
     cores: Array.from({ length: cores }, (_, core) => ({ apicId: core, wbinvd: () => wbinvd(core) }) as unknown as HostCore),

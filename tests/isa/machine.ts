@@ -103,7 +103,7 @@ export class Machine {
   /** `translate`: hot code is compiled, as in a whole chip; otherwise all is interpreted. `hotAfter`: executions that make it hot. */
   constructor(translate = false, hotAfter = 1000, limits: Omit<TranslationLimits, 'hotAfter'> = {}) {
     const folder = kernelFolder()
-    const linear = createLinearMemory(DRAM_BYTES, 16 * MIB)
+    const linear = createLinearMemory(DRAM_BYTES)
     const entropy = { fill: (into: Uint8Array): void => void into.fill(0x5a) }
     this.memory = new MemoryController({ kernel: readFileSync(join(folder, 'memory.wasm')), linear, entropy })
     const platform = { entropy32: () => 0x12345678, tscHost: () => 0 }

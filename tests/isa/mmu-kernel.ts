@@ -4,14 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import {
-  CORE_STATE_BASE,
-  FABRIC_BASE,
-  FABRIC_DRAM_BASE,
-  FABRIC_DRAM_FRAMES,
-  FABRIC_EPOCH,
-  LLC_BASE,
-} from '../../src/silicon/fabric-layout.js'
+import { CORE_STATE_BASE, FABRIC_BASE, FABRIC_DRAM_FRAMES, FABRIC_EPOCH, DRAM_BASE } from '../../src/silicon/fabric-layout.js'
 import {
   CR0,
   CR3,
@@ -55,7 +48,7 @@ export function deliver_event(s: usize, vector: u32, kind: u32, has_error: bool,
 
 export const DRAM_BYTES = 0x1000000
 const FRAMES = DRAM_BYTES / 0x1000
-const DRAM = LLC_BASE
+const DRAM = DRAM_BASE
 
 interface Functions {
   mmu_fill(s: number, la: bigint, access: number): number
@@ -119,7 +112,6 @@ async function compile(): Promise<WebAssembly.Module> {
 export interface FabricCall {
   readonly frame: number
   readonly key: number
-  readonly write: number
 }
 
 export const S = CORE_STATE_BASE
@@ -135,19 +127,18 @@ export class Machine {
     return new Machine(await once)
   }
 
-  readonly memory = new WebAssembly.Memory({ initial: (LLC_BASE + DRAM_BYTES) / 0x10000 })
+  readonly memory = new WebAssembly.Memory({ initial: (DRAM_BASE + DRAM_BYTES) / 0x10000 })
   readonly view = new DataView(this.memory.buffer)
   readonly k: Functions
   calls: FabricCall[] = []
 
   private constructor(module: WebAssembly.Module) {
-    const frame = (frame: number, key: number, write: number): number => {
-      this.calls.push({ frame: frame >>> 0, key, write })
+    const frame = (frame: number, key: number): number => {
+      this.calls.push({ frame: frame >>> 0, key })
       return frame >>> 0 < FRAMES ? DRAM + frame * 0x1000 : 0
     }
     const instance = new WebAssembly.Instance(module, { env: { memory: this.memory }, fabric: { frame } })
     this.k = instance.exports as unknown as Functions
-    this.view.setUint32(FABRIC_BASE + FABRIC_DRAM_BASE, DRAM, true)
     this.view.setUint32(FABRIC_BASE + FABRIC_DRAM_FRAMES, FRAMES, true)
     this.view.setUint32(FABRIC_BASE + FABRIC_EPOCH, 1, true)
     this.set32(EFLAGS, 2)

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { Core, CoreLost } from '../../src/silicon/core/core.js'
 import { CoreKernel } from '../../src/silicon/core/core-kernel.js'
 import { opcodeTable } from '../../src/silicon/core/decode/opcodes.js'
-import { FABRIC_BASE, FABRIC_DRAM_BASE, FABRIC_DRAM_FRAMES, FABRIC_EPOCH, LLC_BASE } from '../../src/silicon/fabric-layout.js'
+import { FABRIC_BASE, FABRIC_DRAM_FRAMES, FABRIC_EPOCH, DRAM_BASE } from '../../src/silicon/fabric-layout.js'
 import * as V from '../../src/spec/svm/vmcb.js'
 import * as X from '../../src/spec/svm/exit-codes.js'
 
@@ -26,7 +26,7 @@ const VMMCALL = [0x0f, 0x01, 0xd9]
 
 /** A 64-bit guest at CPL 0 whose first 4 MiB are mapped onto themselves twice, in 4 KiB pages. */
 class Guest {
-  readonly memory = new WebAssembly.Memory({ initial: (LLC_BASE + FRAMES * 0x1000) / 0x10000 })
+  readonly memory = new WebAssembly.Memory({ initial: (DRAM_BASE + FRAMES * 0x1000) / 0x10000 })
   readonly view = new DataView(this.memory.buffer)
   readonly core: Core
   readonly keys = new Map<number, number>()
@@ -34,9 +34,8 @@ class Guest {
   constructor(code: readonly number[], sev = false) {
     const frame = (frame: number, key: number): number => {
       this.keys.set(frame, key)
-      return frame >>> 0 < FRAMES ? LLC_BASE + frame * 0x1000 : 0
+      return frame >>> 0 < FRAMES ? DRAM_BASE + frame * 0x1000 : 0
     }
-    this.view.setUint32(FABRIC_BASE + FABRIC_DRAM_BASE, LLC_BASE, true)
     this.view.setUint32(FABRIC_BASE + FABRIC_DRAM_FRAMES, FRAMES, true)
     this.view.setUint32(FABRIC_BASE + FABRIC_EPOCH, 1, true)
     const platform = { entropy32: () => 0, tscHost: () => 0 }
@@ -49,9 +48,9 @@ class Guest {
     this.#control(sev)
   }
 
-  bytes = (pa: number, bytes: readonly number[]): void => bytes.forEach((byte, n) => this.view.setUint8(LLC_BASE + pa + n, byte))
-  peek = (pa: number): bigint => this.view.getBigUint64(LLC_BASE + pa, true)
-  poke = (pa: number, v: bigint): void => this.view.setBigUint64(LLC_BASE + pa, v, true)
+  bytes = (pa: number, bytes: readonly number[]): void => bytes.forEach((byte, n) => this.view.setUint8(DRAM_BASE + pa + n, byte))
+  peek = (pa: number): bigint => this.view.getBigUint64(DRAM_BASE + pa, true)
+  poke = (pa: number, v: bigint): void => this.view.setBigUint64(DRAM_BASE + pa, v, true)
   vmcb = (at: number): bigint => this.peek(VMCB + at)
   /** Entry of the last level for `pa` in the guest's or the nested tables. */
   pte = (pa: number, base = TABLES): number => base + 0x3000 + (pa >> 12) * 8
@@ -95,7 +94,7 @@ class Guest {
   }
 
   intercept(code: number): void {
-    const at = LLC_BASE + VMCB + (code >> 5) * 4
+    const at = DRAM_BASE + VMCB + (code >> 5) * 4
     this.view.setUint32(at, (this.view.getUint32(at, true) | (1 << (code & 31))) >>> 0, true)
   }
 
@@ -138,7 +137,7 @@ test('a nested fault in the midst of a block: RIP, bytes and registers are those
   equal(g.run(), '400')
   deepEqual([g.vmcb(V.VMCB_EXITINFO1), g.vmcb(V.VMCB_EXITINFO2)], [0x1_0000_0006n, 0x50000n])
   deepEqual([g.vmcb(V.VMCB_RIP), g.vmcb(V.VMCB_NRIP), g.registers()[1]], [BigInt(CODE + 5), 0n, 1])
-  const bytes = Array.from({ length: 8 }, (_, n) => g.view.getUint8(LLC_BASE + VMCB + V.VMCB_INSTRUCTION_BYTES_COUNT + n))
+  const bytes = Array.from({ length: 8 }, (_, n) => g.view.getUint8(DRAM_BASE + VMCB + V.VMCB_INSTRUCTION_BYTES_COUNT + n))
   deepEqual(bytes, [15, ...store])
 
   g.poke(g.pte(0x50000, NESTED), 0x51007n)
@@ -286,7 +285,7 @@ test('code that the guest changes under itself runs as changed', () => {
 test('a guest that the host cannot leave costs it the core, which starts anew', () => {
   const lost = (code: number, bytes: readonly number[]): Guest => {
     const g = new Guest(bytes)
-    const at = LLC_BASE + VMCB + (code >> 5) * 4
+    const at = DRAM_BASE + VMCB + (code >> 5) * 4
     g.view.setUint32(at, (g.view.getUint32(at, true) & ~(1 << (code & 31))) >>> 0, true)
     throws(() => g.run(), CoreLost)
     return g

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { CoreKernel } from '../../src/silicon/core/core-kernel.js'
 import { opcodeTable } from '../../src/silicon/core/decode/opcodes.js'
 import * as S from '../../src/silicon/core/state/layout.js'
-import { CORE_STATE_BASE, CORES_MAX, FABRIC_BASE, FABRIC_DRAM_BASE, FABRIC_DRAM_FRAMES, LLC_BASE } from '../../src/silicon/fabric-layout.js'
+import { CORE_STATE_BASE, CORES_MAX, FABRIC_BASE, FABRIC_DRAM_FRAMES, DRAM_BASE } from '../../src/silicon/fabric-layout.js'
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const DRAM_BYTES = 0x1000000
@@ -97,7 +97,7 @@ export class SystemMachine {
     return new SystemMachine(await once)
   }
 
-  readonly memory = new WebAssembly.Memory({ initial: (LLC_BASE + DRAM_BYTES) / 0x10000 })
+  readonly memory = new WebAssembly.Memory({ initial: (DRAM_BASE + DRAM_BYTES) / 0x10000 })
   readonly view = new DataView(this.memory.buffer)
   readonly kernel: CoreKernel
   readonly s = CORE_STATE_BASE
@@ -107,9 +107,8 @@ export class SystemMachine {
   }
 
   private constructor(wasm: Uint8Array) {
-    this.view.setUint32(FABRIC_BASE + FABRIC_DRAM_BASE, LLC_BASE, true)
     this.view.setUint32(FABRIC_BASE + FABRIC_DRAM_FRAMES, DRAM_BYTES / 0x1000, true)
-    const frame = (n: number): number => (n >>> 0 < DRAM_BYTES / 0x1000 ? LLC_BASE + n * 0x1000 : 0)
+    const frame = (n: number): number => (n >>> 0 < DRAM_BYTES / 0x1000 ? DRAM_BASE + n * 0x1000 : 0)
     let random = 0
     this.kernel = new CoreKernel(
       wasm,
@@ -123,7 +122,7 @@ export class SystemMachine {
   }
 
   reset(): void {
-    new Uint8Array(this.memory.buffer).fill(0, LLC_BASE, LLC_BASE + 0x50000)
+    new Uint8Array(this.memory.buffer).fill(0, DRAM_BASE, DRAM_BASE + 0x50000)
     this.kernel.exports.core_reset(this.s, 0)
     this.view.setUint32(this.s + S.TSC_VIRTUAL, 1, true)
     this.view.setUint32(this.s + S.TSC_PER_INSTRUCTION, 1, true)
@@ -132,25 +131,25 @@ export class SystemMachine {
 
   // ---- memory
   write(at: number, ...bytes: number[]): void {
-    new Uint8Array(this.memory.buffer).set(bytes, LLC_BASE + at)
+    new Uint8Array(this.memory.buffer).set(bytes, DRAM_BASE + at)
   }
   r16(at: number): number {
-    return this.view.getUint16(LLC_BASE + at, true)
+    return this.view.getUint16(DRAM_BASE + at, true)
   }
   r32(at: number): number {
-    return this.view.getUint32(LLC_BASE + at, true)
+    return this.view.getUint32(DRAM_BASE + at, true)
   }
   r64(at: number): bigint {
-    return this.view.getBigUint64(LLC_BASE + at, true)
+    return this.view.getBigUint64(DRAM_BASE + at, true)
   }
   w16(at: number, v: number): void {
-    this.view.setUint16(LLC_BASE + at, v, true)
+    this.view.setUint16(DRAM_BASE + at, v, true)
   }
   w32(at: number, v: number): void {
-    this.view.setUint32(LLC_BASE + at, v, true)
+    this.view.setUint32(DRAM_BASE + at, v, true)
   }
   w64(at: number, v: bigint): void {
-    this.view.setBigUint64(LLC_BASE + at, v, true)
+    this.view.setBigUint64(DRAM_BASE + at, v, true)
   }
 
   // ---- state
@@ -216,7 +215,7 @@ export class SystemMachine {
       this.descriptor(selector, value)
     }
     this.identityMap()
-    new Uint8Array(this.memory.buffer).fill(0xf4, LLC_BASE + HANDLERS, LLC_BASE + HANDLERS + 0x1000)
+    new Uint8Array(this.memory.buffer).fill(0xf4, DRAM_BASE + HANDLERS, DRAM_BASE + HANDLERS + 0x1000)
   }
 
   /** Four-level tables of 2 MiB user pages for the first 16 MiB. */

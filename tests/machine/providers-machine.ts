@@ -23,12 +23,10 @@ export interface ProvidersMachine {
 const MIB = 0x100000
 /** Two guests of the smallest size and the hypervisor. */
 const DRAM_BYTES = 192 * MIB
-const LLC_BYTES = 16 * MIB
 
 export function providersMachine(seed: number): ProvidersMachine {
   const board = createBoard({ fuses: fuseChip(seededEntropy(seed, 'vendor')), seed })
-  const soc = createSoc({ board, kernels: chipKernels(), dramBytes: DRAM_BYTES, llcBytes: LLC_BYTES })
-  const dram = new Dram(soc.dramBytes)
-  soc.attachDram(dram)
+  const soc = createSoc({ board, kernels: chipKernels(), dramBytes: DRAM_BYTES })
+  const dram = new Dram(soc.bus)
   return { host: soc.host, dma: soc.dma, dram, clock: board.clock, flash: board.flash }
 }

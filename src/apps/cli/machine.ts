@@ -129,8 +129,7 @@ export function createChip(options: ChipOptions, memoryBytes: number): Chip {
     translate: options.translate ?? true,
     stopwatch,
   })
-  const dram = new Dram(soc.dramBytes)
-  soc.attachDram(dram)
+  const dram = new Dram(soc.bus)
   const host = new HostMachine(soc.host)
   if (board.clock instanceof VirtualClock) {
     board.clock.follow(() => soc.host.cores.reduce((sum, core) => sum + core.instructionsRetired, 0), instructionsPerVirtualMs)

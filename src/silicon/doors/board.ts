@@ -1,14 +1,15 @@
 /** What a board must supply to the chip. Interfaces only. */
 
 /**
- * The DRAM modules of the board. The bytes are what the memory bus carries: ciphertext wherever a key was in use.
- * The array is created by the chip's socket (it stands behind the chip's own memory in one address space) and
- * handed to the board, which may dump and alter it at will through `Dram` of `board/`.
+ * The bus between the chip and the board's DRAM modules. What it carries is ciphertext wherever a key was in use, as if the chip
+ * cached nothing. The chip's socket makes it and hands it to the board, whose owner may read and drive it at will (`Dram` of `board/`).
+ * Both throw RangeError outside the modules.
  */
-export interface DramModule {
-  readonly bytes: Uint8Array
-  /** The chip asks to be told before the board's owner reads (or, `alters`, overwrites) DRAM from outside, so that it can write back. */
-  onProbe(listener: (spa: number, length: number, alters: boolean) => void): void
+export interface MemoryBus {
+  /** Size of the modules together. */
+  readonly dramBytes: number
+  readInto(spa: number, target: Uint8Array): void
+  write(spa: number, bytes: Uint8Array): void
 }
 
 /** Non-volatile storage of the secure processor's persistent state. Untrusted. */

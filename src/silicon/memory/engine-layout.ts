@@ -20,40 +20,19 @@ export const LOOK_FRAMES = 0x10
 /** Frames that AES takes in one call at most: what the platform's cipher allocates for its result is bounded. */
 export const CIPHER_FRAMES_MAX = 0x40
 
+/** Frames, aligned, of which those that nobody has asked for yet are decrypted together. */
+export const UNTOUCHED_GROUP = 8
+
 /** Variables of the controller. */
 export const CONTROLLER_BASE = 0xe0000
-/** u32: slots of the last-level cache. */
-export const CONTROLLER_SLOTS = 0x00
-/** u32: slots that have ever been used; the ones above are free. */
-export const CONTROLLER_FRESH = 0x04
-/** u32: first of the chain of slots given back, as slot + 1; 0 = none. */
-export const CONTROLLER_FREE = 0x08
-/** u32: where the second-chance sweep goes on. */
-export const CONTROLLER_HAND = 0x0c
-/** u32: counts frames handed out. */
-export const CONTROLLER_TURN = 0x10
-/** u32: frames decrypted into the cache since reset. */
-export const CONTROLLER_FILLS = 0x14
-/** u32: frames encrypted back into DRAM since reset. */
-export const CONTROLLER_WRITEBACKS = 0x18
+/** u32: frames decrypted since reset. */
+export const CONTROLLER_DECRYPTED = 0x00
+/** u32: frames encrypted since reset. */
+export const CONTROLLER_ENCRYPTED = 0x04
 /** u32: for how many frames the answer of `look` is good. */
-export const CONTROLLER_LOOKED = 0x1c
+export const CONTROLLER_LOOKED = 0x08
 
-// A slot of SLOT_TABLE_BASE: frame u32 @0 | key u16 @4 | flags u8 @6 | turn u32 @8 | epoch u32 @12.
-/** u32: number of the frame held, or SLOT_FREE; of a free slot, the chain goes on in SLOT_TURN. */
-export const SLOT_FRAME = 0x00
-export const SLOT_KEY = 0x04
-export const SLOT_FLAGS = 0x06
-/** u32: CONTROLLER_TURN when last handed out. */
-export const SLOT_TURN = 0x08
-/** u32: FABRIC_EPOCH when last handed out. */
-export const SLOT_EPOCH = 0x0c
-export const SLOT_BYTES = 0x10
-
-export const FLAG_DIRTY = 0x01
-export const FLAG_REFERENCED = 0x02
-
-/** Frames last handed out that eviction leaves alone, so that one instruction can hold all the frames it touches. */
-export const PROTECTED_TURNS = 0x40
-/** Slots freed by one sweep: a new epoch empties every soft TLB, so it must buy many slots. */
-export const EVICTION_BATCH = 0x40
+// An entry of FRAME_TABLE_BASE: epoch 21 bits | key 10 bits | held 1 bit (kernel/index.ts).
+export const FRAME_EPOCH_MASK = 0x1fffff
+export const FRAME_KEY_SHIFT = 21
+export const FRAME_HELD = 0x80000000

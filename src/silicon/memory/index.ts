@@ -1,3 +1,3 @@
 export { KEY_SLOTS } from './engine-layout.js'
-export { createLinearMemory, DRAM_BYTES_MAX, LLC_BYTES_DEFAULT, LLC_BYTES_MAX, LLC_BYTES_MIN, type LinearMemory } from './linear-memory.js'
+export { createLinearMemory, DRAM_BYTES_MAX, type LinearMemory } from './linear-memory.js'
 export { loadMemoryKernel, MemoryController, type MemoryControllerOptions, type MemoryCounters } from './memory-controller.js'

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ascii, toHex } from '../../lib/bytes.js'
+import { ascii, indexOfBytes, toHex } from '../../lib/bytes.js'
 import { aes128Pure, hmacSha256 } from '../../lib/crypto.js'
-import type { DramModule, Entropy } from '../doors/board.js'
+import type { Entropy } from '../doors/board.js'
 import {
+  DRAM_BASE,
   FABRIC_BASE,
   FABRIC_CHANGED,
   FABRIC_CHANGED_COUNT,
@@ -15,7 +16,7 @@ import {
   WATCH_BASE,
 } from '../fabric-layout.js'
 import { KEY_SLOTS } from './engine-layout.js'
-import { createLinearMemory, LLC_BYTES_MIN } from './linear-memory.js'
+import { createLinearMemory } from './linear-memory.js'
 import { MemoryController } from './memory-controller.js'
 
 const kernelFile = new URL('../../../build/kernel/memory.wasm', import.meta.url)
@@ -27,19 +28,14 @@ const fixedEntropy: Entropy = { fill: (target) => target.fill(0x5a) }
 /** Stands for a list that has overflowed. */
 const EVERY_FRAME = -1
 
-type Listener = (spa: number, length: number, alters: boolean) => void
-
 function machine({ frames = 1024, aes = 'platform' as 'platform' | 'pure' } = {}) {
-  const linear = createLinearMemory(Math.max(frames * FRAME_BYTES, FRAME_BYTES), LLC_BYTES_MIN)
+  const linear = createLinearMemory(frames * FRAME_BYTES)
   const controller = new MemoryController({ kernel, linear, entropy: fixedEntropy, aes })
-  const listeners: Listener[] = []
-  const modules: DramModule = { bytes: linear.dram, onProbe: (listener) => void listeners.push(listener) }
-  controller.attachDram(modules)
   const words = new Uint32Array(linear.memory.buffer, FABRIC_BASE, 0x500)
   return {
     controller,
     memory: new Uint8Array(linear.memory.buffer),
-    frame: (frame: number, key: number, write: number) => controller.kernelImports().frame(frame, key, write) >>> 0,
+    frame: (frame: number, key: number) => controller.kernelImports().frame(frame, key) >>> 0,
     epoch: () => words[FABRIC_EPOCH / 4]!,
     watch: (frame: number) => void (new Uint8Array(linear.memory.buffer)[WATCH_BASE + frame] = 1),
     drainChanged: (): number[] => {
@@ -47,14 +43,8 @@ function machine({ frames = 1024, aes = 'platform' as 'platform' | 'pure' } = {}
       words[FABRIC_CHANGED_COUNT / 4] = 0
       return n > FABRIC_CHANGED_MAX ? [EVERY_FRAME] : [...words.subarray(FABRIC_CHANGED / 4, FABRIC_CHANGED / 4 + n)]
     },
-    dump: (spa: number, length: number) => {
-      for (const listener of listeners) listener(spa, length, false)
-      return linear.dram.slice(spa, spa + length)
-    },
-    alter: (spa: number, bytes: Uint8Array) => {
-      for (const listener of listeners) listener(spa, bytes.length, true)
-      linear.dram.set(bytes, spa)
-    },
+    dump: (spa: number, length: number) => controller.read(spa, length),
+    alter: (spa: number, bytes: Uint8Array) => controller.write(spa, bytes),
   }
 }
 
@@ -187,25 +177,11 @@ test('ranges outside DRAM are refused', options, () => {
     assert.throws(() => m.controller.read(spa, length), RangeError)
     assert.throws(() => m.controller.write(spa, new Uint8Array(Math.min(length, 4))), RangeError)
   }
-  assert.equal(m.frame(16, 0, 0), 0)
-  assert.equal(m.frame(0xffffffff, 1, 1), 0)
-  assert.equal(m.frame(1, KEY_SLOTS, 0), 0)
+  assert.equal(m.frame(16, 0), 0)
+  assert.equal(m.frame(0xffffffff, 1), 0)
+  assert.equal(m.frame(1, KEY_SLOTS), 0)
   assert.throws(() => createLinearMemory(FRAME_BYTES + 1), RangeError)
-  assert.throws(() => createLinearMemory(FRAME_BYTES, LLC_BYTES_MIN - FRAME_BYTES), RangeError)
-})
-
-test('the 64 frames last asked for stay where they are', options, () => {
-  const m = machine()
-  for (let i = 0; i < 256; i++) m.frame(i, 1, 1)
-  // The sweep begins at slot 0, so without protection it would take these first.
-  const held = Array.from({ length: 63 }, (_, i) => m.frame(i, 1, 0))
-  m.frame(300, 1, 0)
-  const fills = m.controller.counters().fills
-  assert.deepEqual(
-    held,
-    held.map((_, i) => m.frame(i, 1, 0)),
-  )
-  assert.equal(m.controller.counters().fills, fills)
+  assert.throws(() => createLinearMemory(0), RangeError)
 })
 
 test('the epoch counts up when a pointer handed out in it becomes wrong, and only then', options, () => {
@@ -216,16 +192,16 @@ test('the epoch counts up when a pointer handed out in it becomes wrong, and onl
     return m.epoch() - before
   }
   assert.equal(
-    step(() => m.frame(1, 0, 1)),
+    step(() => m.frame(1, 0)),
     0,
   )
   assert.equal(
-    step(() => m.frame(1, 1, 0)),
+    step(() => m.frame(1, 1)),
     1,
-    'the pointer into DRAM is wrong',
+    'the pointer to raw DRAM is wrong',
   )
   assert.equal(
-    step(() => m.frame(1, 1, 1)),
+    step(() => m.frame(1, 1)),
     0,
   )
   assert.equal(
@@ -234,12 +210,12 @@ test('the epoch counts up when a pointer handed out in it becomes wrong, and onl
     'who reads moves nothing',
   )
   assert.equal(
-    step(() => m.frame(1, 0, 0)),
+    step(() => m.frame(1, 0)),
     1,
-    'the pointer into the cache is wrong',
+    'the pointer to plaintext is wrong',
   )
   assert.equal(
-    step(() => m.frame(2, 1, 1)),
+    step(() => m.frame(2, 1)),
     0,
     'nobody held frame 2',
   )
@@ -255,43 +231,85 @@ test('the epoch counts up when a pointer handed out in it becomes wrong, and onl
     step(() => m.alter(2 * FRAME_BYTES, ascii('x'))),
     0,
   )
-  m.frame(3, 1, 0)
+  m.frame(3, 1)
   assert.equal(
     step(() => m.controller.removeKey(1)),
     1,
   )
 })
 
-test('what DRAM has already is not encrypted again, unless somebody may have written since', options, () => {
+test('work is done only where a frame is used otherwise than before', options, () => {
   const m = machine()
-  const writebacks = (act: () => void): number => {
-    const before = m.controller.counters().writebacks
+  const work = (act: () => void): [number, number] => {
+    const before = m.controller.counters()
     act()
-    return m.controller.counters().writebacks - before
+    const { decrypted, encrypted } = m.controller.counters()
+    return [decrypted - before.decrypted, encrypted - before.encrypted]
   }
-  const read = (): unknown => m.controller.read(0, 4 * FRAME_BYTES)
-  const newEpoch = (): void => void (m.frame(9, 0, 0), m.frame(9, 1, 0))
-  for (const frame of [1, 2]) m.frame(frame, 1, 1)
-  assert.deepEqual([writebacks(read), writebacks(read)], [2, 2], 'whoever has the pointers may write any moment')
-  newEpoch()
-  assert.deepEqual([writebacks(read), writebacks(read)], [2, 0])
-  m.frame(2, 1, 0)
-  assert.equal(writebacks(read), 0, 'a reader changes nothing')
-  m.frame(2, 1, 1)
-  assert.equal(writebacks(read), 1)
+  const whole = new Uint8Array(4 * FRAME_BYTES)
+  assert.deepEqual(
+    work(() => m.controller.write(0, whole, 1)),
+    [0, 0],
+    'what is overwritten is not decrypted',
+  )
+  assert.deepEqual(
+    work(() => m.controller.write(0, whole, 2)),
+    [0, 0],
+    'nor encrypted',
+  )
+  assert.deepEqual(
+    work(() => m.controller.read(0, whole.length, 2)),
+    [0, 0],
+  )
+  for (const time of [1, 2]) {
+    assert.deepEqual(
+      work(() => m.controller.read(0, whole.length)),
+      [0, 4],
+      `seen from outside for time ${time}`,
+    )
+  }
+  assert.deepEqual(
+    work(() => void m.frame(1, 2)),
+    [0, 0],
+  )
+  assert.deepEqual(
+    work(() => void m.frame(1, 1)),
+    [1, 1],
+  )
+  assert.deepEqual(
+    work(() => m.controller.removeKey(2)),
+    [0, 3],
+  )
+  assert.deepEqual(
+    work(() => void m.frame(0, 0)),
+    [0, 0],
+  )
+})
+
+test('frames of the chip stand in clear, and no reader from outside sees that', options, () => {
+  const m = machine({ frames: 64 })
+  const text = Uint8Array.from({ length: 40 * FRAME_BYTES }, (_, i) => i % 251)
+  m.controller.write(3 * FRAME_BYTES, text, 1)
+  assert.deepEqual(m.memory.slice(DRAM_BASE + 3 * FRAME_BYTES, DRAM_BASE + 43 * FRAME_BYTES), text)
+  const outside = m.dump(0, 64 * FRAME_BYTES)
+  assert.equal(indexOfBytes(outside, text.subarray(0, 16)), -1)
+  assert.deepEqual(m.controller.read(0, 64 * FRAME_BYTES), outside)
+  assert.deepEqual(m.controller.read(3 * FRAME_BYTES, text.length, 1), text)
+  m.controller.removeKey(1)
+  assert.deepEqual(m.memory.slice(DRAM_BASE, DRAM_BASE + 64 * FRAME_BYTES), outside, 'what was seen is what stands there now')
 })
 
 test('a watched frame is reported when its content may change, and only then', options, () => {
   const m = machine()
   m.controller.installKey(1, testKey(1))
-  m.frame(7, 1, 1)
+  m.frame(7, 1)
   m.drainChanged()
   m.watch(7)
-  m.frame(7, 1, 0)
+  m.frame(7, 1)
   assert.deepEqual(m.drainChanged(), [])
   m.controller.write(7 * FRAME_BYTES + 9, ascii('x'))
   assert.ok(m.drainChanged().includes(7))
-  m.frame(7, 1, 0)
+  m.frame(7, 1)
   assert.ok(m.drainChanged().includes(7), 'it is seen under another key again')
   m.alter(7 * FRAME_BYTES, ascii('y'))
   assert.ok(m.drainChanged().includes(7))
@@ -305,7 +323,6 @@ test('a watched frame is reported when its content may change, and only then', o
   assert.deepEqual(m.drainChanged(), [EVERY_FRAME])
 })
 
-// Frames that are used: more than the cache's 256 slots, so that eviction takes part.
 const FRAMES = 400
 const spa = fc.oneof(fc.nat({ max: FRAMES * FRAME_BYTES - 41 }), {
   weight: 4,
@@ -339,7 +356,6 @@ const operation = fc.oneof(
   fc.record({ op: fc.constant('alter' as const), spa, content }),
   fc.record({ op: fc.constant('dump' as const), spa, length: fc.integer({ min: 1, max: 40 }) }),
   fc.record({ op: fc.constant('install' as const), key: fc.integer({ min: 1, max: 3 }), value: fc.integer({ min: 1, max: 14 }) }),
-  fc.record({ op: fc.constant('flush' as const) }),
 )
 
 /** A core's store through a write pointer that it keeps until the epoch changes. */
@@ -354,7 +370,7 @@ function storeByte(
   const name = `${frame}/${under}`
   let pointer = pointers.get(name)
   if (!pointer || pointer.epoch !== m.epoch()) {
-    pointer = { at: m.frame(frame, under, 1), epoch: 0 }
+    pointer = { at: m.frame(frame, under), epoch: 0 }
     pointer.epoch = m.epoch()
     pointers.set(name, pointer)
   }
@@ -389,16 +405,14 @@ test('whatever is done to it, memory reads as DRAM behind an engine with no cach
           storeByte(m, pointers, o.spa, o.key, o.byte)
           model.write(o.spa, Uint8Array.of(o.byte), o.key)
         } else if (o.op === 'touch') {
-          for (let i = 0; i < 300; i++) m.frame(o.first + i, o.key, i & 1)
+          for (let i = 0; i < 300; i++) m.frame(o.first + i, o.key)
         } else if (o.op === 'alter') {
           m.alter(o.spa, o.content)
           model.write(o.spa, o.content, 0)
         } else if (o.op === 'dump') {
           assert.deepEqual(m.dump(o.spa, o.length), model.read(o.spa, o.length, 0))
-        } else if (o.op === 'install') {
-          install(o.key, o.value)
         } else {
-          m.controller.flush()
+          install(o.key, o.value)
         }
       }
       assert.deepEqual(Buffer.compare(m.dump(0, FRAMES * FRAME_BYTES), model.dram), 0)

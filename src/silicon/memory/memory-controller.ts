@@ -1,15 +1,15 @@
 import { assert } from '../../lib/assert.js'
-import type { DramModule, Entropy } from '../doors/board.js'
+import type { Entropy, MemoryBus } from '../doors/board.js'
 import type { DmaPort } from '../doors/dma.js'
 import type { Fabric, FabricKernel, FabricKey } from '../fabric.js'
-import { FABRIC_BASE, FABRIC_EPOCH, FRAME_BYTES, FRAME_SHIFT } from '../fabric-layout.js'
+import { FABRIC_BASE, FABRIC_EPOCH, FRAME_BYTES } from '../fabric-layout.js'
 import { EncryptionEngine } from './encryption-engine.js'
-import { CONTROLLER_BASE, CONTROLLER_FILLS, CONTROLLER_LOOKED, CONTROLLER_WRITEBACKS, KEY_SLOTS } from './engine-layout.js'
+import { CONTROLLER_BASE, CONTROLLER_DECRYPTED, CONTROLLER_ENCRYPTED, CONTROLLER_LOOKED, KEY_SLOTS } from './engine-layout.js'
 import type { LinearMemory } from './linear-memory.js'
 
 /**
- * The memory controller: the only code that touches DRAM. Its WebAssembly kernel (kernel/index.ts) decides where a frame
- * stands; this class is its face for the secure processor (`Fabric`), for devices (`DmaPort`) and for host software.
+ * The memory controller: the only code that touches DRAM. Its WebAssembly kernel (kernel/index.ts) decides how a frame
+ * stands; this class is its face for the secure processor (`Fabric`), for devices (`DmaPort`), for host software and for the board.
  */
 export interface MemoryControllerOptions {
   /** Bytes of build/kernel/memory.wasm. */
@@ -20,35 +20,22 @@ export interface MemoryControllerOptions {
 }
 
 interface KernelExports extends FabricKernel {
-  init(slots: number): void
+  init(): void
   look(first: number, frames: number, key: number): number
   frame_to_fill(frame: number, key: number): number
-  write_back_range(first: number, frames: number): void
-  surrender_range(first: number, frames: number): void
   changed_range(first: number, frames: number): void
   surrender_key(key: number): void
-  flush(): void
 }
 
 export interface MemoryCounters {
   readonly epoch: number
-  /** Frames decrypted into the cache. */
-  readonly fills: number
-  /** Frames encrypted back into DRAM. */
-  readonly writebacks: number
+  /** Frames decrypted to be used. */
+  readonly decrypted: number
+  /** Frames encrypted, to be used otherwise or to be seen from outside. */
+  readonly encrypted: number
 }
 
-const exported = [
-  'init',
-  'frame',
-  'look',
-  'frame_to_fill',
-  'write_back_range',
-  'surrender_range',
-  'changed_range',
-  'surrender_key',
-  'flush',
-]
+const exported = ['init', 'frame', 'look', 'frame_to_fill', 'changed_range', 'surrender_key']
 
 /** Instantiates the kernel's module over the linear memory, with the engine's AES as its imports. */
 export function loadMemoryKernel(kernel: Uint8Array, memory: WebAssembly.Memory, engine: EncryptionEngine): KernelExports {
@@ -59,7 +46,7 @@ export function loadMemoryKernel(kernel: Uint8Array, memory: WebAssembly.Memory,
   return instance.exports as unknown as KernelExports
 }
 
-export class MemoryController implements Fabric, DmaPort {
+export class MemoryController implements Fabric, DmaPort, MemoryBus {
   // configuration
   readonly dramBytes: number
   private readonly dramFrames: number
@@ -78,23 +65,12 @@ export class MemoryController implements Fabric, DmaPort {
     entropy.fill(bootSecret)
     this.engine = new EncryptionEngine({ memory: linear.memory, bootSecret, aes })
     this.kernel = loadMemoryKernel(kernel, linear.memory, this.engine)
-    this.kernel.init(linear.llcBytes / FRAME_BYTES)
+    this.kernel.init()
   }
 
   /** The kernel's functions as the core's kernel imports them (module `fabric`). */
   kernelImports(): FabricKernel {
     return { frame: this.kernel.frame }
-  }
-
-  /** Connects the board's modules: whoever probes the bus sees what DRAM would hold with no cache in front of it. */
-  attachDram(modules: DramModule): void {
-    modules.onProbe((spa, length, alters) => {
-      if (length <= 0 || !this.contains(spa, length)) return
-      const first = spa >>> FRAME_SHIFT
-      const frames = Math.floor((spa + length - 1) / FRAME_BYTES) - first + 1
-      if (alters) this.kernel.surrender_range(first, frames)
-      else this.kernel.write_back_range(first, frames)
-    })
   }
 
   contains(spa: number, length: number): boolean {
@@ -143,15 +119,11 @@ export class MemoryController implements Fabric, DmaPort {
     this.engine.remove(asid)
   }
 
-  flush(): void {
-    this.kernel.flush()
-  }
-
   counters(): MemoryCounters {
     return {
       epoch: this.words[(FABRIC_BASE + FABRIC_EPOCH) / 4]!,
-      fills: this.words[(CONTROLLER_BASE + CONTROLLER_FILLS) / 4]!,
-      writebacks: this.words[(CONTROLLER_BASE + CONTROLLER_WRITEBACKS) / 4]!,
+      decrypted: this.words[(CONTROLLER_BASE + CONTROLLER_DECRYPTED) / 4]!,
+      encrypted: this.words[(CONTROLLER_BASE + CONTROLLER_ENCRYPTED) / 4]!,
     }
   }
 
@@ -164,7 +136,7 @@ export class MemoryController implements Fabric, DmaPort {
   private addressToWrite(spa: number, bytes: number, key: FabricKey): number {
     const frame = Math.floor(spa / FRAME_BYTES)
     assert(frame < this.dramFrames, 'the range has been checked')
-    const at = bytes === FRAME_BYTES ? this.kernel.frame_to_fill(frame, key) : this.kernel.frame(frame, key, 1)
+    const at = bytes === FRAME_BYTES ? this.kernel.frame_to_fill(frame, key) : this.kernel.frame(frame, key)
     return (at >>> 0) + (spa % FRAME_BYTES)
   }
 }

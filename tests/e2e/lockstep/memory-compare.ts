@@ -1,7 +1,7 @@
-// Compares the memories of two chips frame by frame, as they stand: in clear where both hold a frame in their cache under one key, else as DRAM has it.
+// Compares the memories of two chips frame by frame, as they stand: in clear where both hold a frame so under one key, else as DRAM has it.
 
-import { FRAME_BYTES, FRAME_TABLE_BASE, LLC_BASE, SLOT_TABLE_BASE } from '../../../src/silicon/fabric-layout.js'
-import { SLOT_BYTES, SLOT_KEY } from '../../../src/silicon/memory/engine-layout.js'
+import { DRAM_BASE, FRAME_BYTES, FRAME_TABLE_BASE } from '../../../src/silicon/fabric-layout.js'
+import { FRAME_EPOCH_MASK, FRAME_HELD } from '../../../src/silicon/memory/engine-layout.js'
 import type { Soc } from '../../../src/silicon/soc.js'
 
 export interface FrameDifference {
@@ -12,53 +12,30 @@ export interface FrameDifference {
 }
 
 const SHOWN_BYTES = 16
-const IN_DRAM = 0x80000000
-
-interface Inside {
-  readonly bytes: Buffer
-  readonly dram: number
-  readonly soc: Soc
-}
 
 /** Nothing of it changes either machine. */
 export function memoryDifference(interpreted: Soc, translated: Soc): FrameDifference | undefined {
-  const a = insideOf(interpreted)
-  const b = insideOf(translated)
-  for (let spa = 0; spa < interpreted.dramBytes.length; spa += FRAME_BYTES) {
-    const key = keyOf(a, spa)
-    if (key === keyOf(b, spa)) {
-      const i = placeOf(a, spa)
-      const j = placeOf(b, spa)
-      if (a.bytes.compare(b.bytes, j, j + FRAME_BYTES, i, i + FRAME_BYTES) === 0) continue
-      return describe(spa, a.bytes.subarray(i, i + FRAME_BYTES), b.bytes.subarray(j, j + FRAME_BYTES))
+  const [a, b] = [memoryOf(interpreted), memoryOf(translated)]
+  for (let spa = 0; spa < interpreted.bus.dramBytes; spa += FRAME_BYTES) {
+    const start = DRAM_BASE + spa
+    if (standing(a, spa) === standing(b, spa)) {
+      if (a.compare(b, start, start + FRAME_BYTES, start, start + FRAME_BYTES) === 0) continue
+      return describe(spa, a.subarray(start, start + FRAME_BYTES), b.subarray(start, start + FRAME_BYTES))
     }
-    const [own, other] = [a, b].map(({ soc }) => Buffer.from(soc.inside.memory.read(spa, FRAME_BYTES))) as [Buffer, Buffer]
+    const [own, other] = [interpreted, translated].map((soc) => Buffer.from(soc.inside.memory.read(spa, FRAME_BYTES))) as [Buffer, Buffer]
     if (own.compare(other) !== 0) return describe(spa, own, other)
   }
   return undefined
 }
 
-function insideOf(soc: Soc): Inside {
-  const { buffer } = soc.inside.kernel.view
-  return { soc, bytes: Buffer.from(buffer as ArrayBuffer), dram: soc.dramBytes.byteOffset }
+function memoryOf(soc: Soc): Buffer {
+  return Buffer.from(soc.inside.kernel.view.buffer as ArrayBuffer)
 }
 
-/** Slot of the last-level cache that holds the frame, plus one; 0: none does. */
-function slotOf({ bytes }: Inside, spa: number): number {
-  const entry = bytes.readUInt32LE(FRAME_TABLE_BASE + (spa / FRAME_BYTES) * 4)
-  // The top bit: the frame is in DRAM, and the rest says something else.
-  return entry < IN_DRAM ? entry : 0
-}
-
-/** Key that the frame stands in clear under, or -1. */
-function keyOf(inside: Inside, spa: number): number {
-  const slot = slotOf(inside, spa)
-  return slot === 0 ? -1 : inside.bytes.readUInt16LE(SLOT_TABLE_BASE + (slot - 1) * SLOT_BYTES + SLOT_KEY)
-}
-
-function placeOf(inside: Inside, spa: number): number {
-  const slot = slotOf(inside, spa)
-  return slot === 0 ? inside.dram + spa : LLC_BASE + (slot - 1) * FRAME_BYTES
+/** Under which key the frame stands in clear; -1: under none. */
+function standing(memory: Buffer, spa: number): number {
+  const entry = memory.readUInt32LE(FRAME_TABLE_BASE + (spa / FRAME_BYTES) * 4)
+  return entry < FRAME_HELD ? -1 : entry & ~FRAME_EPOCH_MASK
 }
 
 function describe(frame: number, interpreted: Buffer, translated: Buffer): FrameDifference {

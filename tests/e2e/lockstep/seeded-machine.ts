@@ -2,7 +2,7 @@
 
 import { createHash, type Hash } from 'node:crypto'
 import { chipKernels } from '../../../src/apps/cli/chip-kernels.js'
-import { createBoard, Dram, seededEntropy, VirtualClock } from '../../../src/board/index.js'
+import { createBoard, seededEntropy, VirtualClock } from '../../../src/board/index.js'
 import type { GuestImage } from '../../../src/guest/index.js'
 import { createVm, HostMachine, type Vm, type VmOptions } from '../../../src/host/hypervisor/index.js'
 import { createSoc, type Soc, type SocOptions } from '../../../src/silicon/soc.js'
@@ -33,7 +33,6 @@ const INSTRUCTIONS_PER_MS = 1_000_000
 export function seededMachine({ image, memoryBytes, seed, translate, loop }: SeededMachineOptions): SeededMachine {
   const board = createBoard({ fuses: fuseChip(seededEntropy(seed, 'vendor')), seed })
   const soc = createSoc({ board, kernels: chipKernels(), dramBytes: memoryBytes + HOST_BYTES, translate })
-  soc.attachDram(new Dram(soc.dramBytes))
   const { clock } = board
   if (clock instanceof VirtualClock) clock.follow(() => soc.inside.cores[0]!.instructionsRetired, INSTRUCTIONS_PER_MS)
   const console = createHash('sha256')

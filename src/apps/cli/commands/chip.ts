@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { createBoard, Dram } from '../../../board/index.js'
+import { createBoard } from '../../../board/index.js'
 import { HostMachine } from '../../../host/hypervisor/index.js'
 import { type SevDriver, SevError } from '../../../host/sev-driver/index.js'
 import { createSoc } from '../../../silicon/soc.js'
@@ -17,7 +17,6 @@ function withPlatform<T>(folder: string, use: (driver: SevDriver) => T): T {
   const { fuses, flashFile } = openChip(folder)
   const board = createBoard({ fuses, flashFile })
   const soc = createSoc({ board, kernels: chipKernels(), dramBytes })
-  soc.attachDram(new Dram(soc.dramBytes))
   const driver = new HostMachine(soc.host).readySev()
   try {
     return use(driver)

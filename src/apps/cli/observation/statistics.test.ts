@@ -26,7 +26,7 @@ const statistics: MachineStatistics = {
       clears: 0,
       arenaBytes: 1 << 19,
     },
-    memory: { epoch: 1, fills: 12, writebacks: 3 },
+    memory: { epoch: 1, decrypted: 12, encrypted: 3 },
   },
   times: { guestMs: 1400, exitsMs: new Map([[0x78, 50]]), betweenMs: 150, idleMs: 400 },
 }

@@ -50,7 +50,7 @@ function codeLines({ vm, chip: { code, cores, memory } }: MachineStatistics): st
         ]
       : []),
     `TLB misses: ${misses.read} reads, ${misses.write} writes, ${misses.execute} fetches (${perThousand.toFixed(2)} in a thousand instructions)`,
-    `last-level cache: ${memory.fills} pages decrypted, ${memory.writebacks} encrypted again`,
+    `memory encryption: ${memory.decrypted} pages decrypted, ${memory.encrypted} encrypted`,
   ]
 }
 

@@ -84,14 +84,14 @@ export function read_cpuid(s: usize, leaf: u32, subleaf: u32): void {
   store<u64>(s, cpuid_edx, RDX)
 }
 
-function image(s: usize, lo: u32, hi: u32, write: u32): usize {
+function image(s: usize, lo: u32, hi: u32): usize {
   if (lo & 63 || (lo & 0xfff) > 0xc00) return 0
-  return system_pointer(s, joined(lo, hi), write)
+  return system_pointer(s, joined(lo, hi))
 }
 
 /** XSAVE of all components at system physical address hi:lo. */
 export function save_extended(s: usize, lo: u32, hi: u32): u32 {
-  const at = image(s, lo, hi, 1)
+  const at = image(s, lo, hi)
   if (!at) return raise_error(s, GP, 0)
   put_x87(s, at, true)
   put_mxcsr(s, at)
@@ -105,7 +105,7 @@ export function save_extended(s: usize, lo: u32, hi: u32): u32 {
 
 /** XRSTOR of a standard image at hi:lo; components that its header does not name take their initial state. */
 export function restore_extended(s: usize, lo: u32, hi: u32): u32 {
-  const at = image(s, lo, hi, 0)
+  const at = image(s, lo, hi)
   if (!at) return raise_error(s, GP, 0)
   const present = load<u64>(at, HEADER_AT)
   if (present & ~COMPONENTS || load<u64>(at, HEADER_AT + 8) || load<u64>(at, HEADER_AT + 16)) return raise_error(s, GP, 0)

@@ -17,7 +17,7 @@ import { debug_data_hit } from './debug'
 
 // @ts-ignore: decorator
 @external('fabric', 'frame')
-declare function fabric_frame(frame: u32, key: u32, write: u32): usize
+declare function fabric_frame(frame: u32, key: u32): usize
 
 /** Kinds of access that mmu_fill knows. */
 export const READ: u32 = 0
@@ -267,28 +267,28 @@ export function sys_store64(s: usize, la: u64, v: u64): void {
 // ---- system physical memory with no key: VMCBs, host save areas, nested tables. `spa` is naturally aligned.
 
 /** Linear-memory address of `spa`, or 0 where no DRAM answers. */
-function physical(s: usize, spa: u64, write: u32): usize {
+function physical(s: usize, spa: u64): usize {
   if (spa >> 32) return 0
-  const p = fabric_frame(<u32>(spa >> 12), 0, write)
+  const p = fabric_frame(<u32>(spa >> 12), 0)
   mmu_sync(s)
   return p ? p + (<usize>spa & 0xfff) : 0
 }
 
 export function phys_load8(s: usize, spa: u64): u64 {
-  const p = physical(s, spa, 0)
+  const p = physical(s, spa)
   return p ? load<u8>(p) : 0xff
 }
 export function phys_load32(s: usize, spa: u64): u64 {
-  const p = physical(s, spa, 0)
+  const p = physical(s, spa)
   return p ? load<u32>(p) : 0xffffffff
 }
 export function phys_load64(s: usize, spa: u64): u64 {
-  const p = physical(s, spa, 0)
+  const p = physical(s, spa)
   return p ? load<u64>(p) : ~(<u64>0)
 }
 
 function physical_store(s: usize, spa: u64, n: u32): usize {
-  const p = physical(s, spa, 1)
+  const p = physical(s, spa)
   const frame = <u32>(spa >> 12)
   if (p && load<u8>(WATCH_BASE + frame)) code_written(frame, <u32>spa & 0xfff, n)
   return p

@@ -47,7 +47,7 @@ export function mmu_fill(s: usize, la: u64, access: u32): usize {
 
   const frame = found_frame
   if (frame == NO_FRAME) return no_memory(s)
-  const page = frame_pointer(s, frame, found_key, (access & ACCESS_KIND) == ACCESS_WRITE ? 1 : 0)
+  const page = frame_pointer(s, frame, found_key)
   if (!page) return no_memory(s)
   store<u32>(s, frame, LAST_FRAME)
   if (!(access & ACCESS_PROBE)) enter(s, la, access, page, frame)
@@ -196,7 +196,7 @@ export function mmu_set_cr3(s: usize, value: u64): u32 {
 export function mmu_load_pdptes(s: usize, root: u64): bool {
   const paging = load<u32>(s, CR0) & CR0_PG && load<u32>(s, CR4) & CR4_PAE && !(load<u32>(s, EFER) & EFER_LMA)
   if (!paging || load<u32>(s, NESTED_PAGING)) return true
-  const page = frame_pointer(s, guest_frame(s, root & 0xfffff000, 0), private_key(s), 0)
+  const page = frame_pointer(s, guest_frame(s, root & 0xfffff000, 0), private_key(s))
   const table = page ? page + (<usize>root & 0xfe0) : 0
   for (let n: usize = 0; n < 4; n++) {
     const entry = table ? load<u64>(table + n * 8) : ~(<u64>0)

@@ -56,7 +56,7 @@ function collect_bytes(s: usize, wanted: bool): void {
   while (done < <u32>VMCB_INSTRUCTION_BYTES_MAX) {
     const la = start + done
     if (translate(s, la, ACCESS_FETCH) != WALK_OK || found_frame == NO_FRAME) break
-    const page = frame_pointer(s, found_frame, found_key, 0)
+    const page = frame_pointer(s, found_frame, found_key)
     if (!page) break
     const room: u32 = 0x1000 - (<u32>la & 0xfff)
     const left: u32 = VMCB_INSTRUCTION_BYTES_MAX - done

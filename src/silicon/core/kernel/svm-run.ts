@@ -34,7 +34,7 @@ import { system_pointer } from './walk-nested'
 
 /** Is `pa` the address of a VMCB: page-aligned, within the physical address width, in DRAM? Its host pointer, or 0. */
 export function vmcb_pointer(s: usize, pa: u64): usize {
-  return pa & 0xfff || pa >> 48 ? 0 : system_pointer(s, pa, 1)
+  return pa & 0xfff || pa >> 48 ? 0 : system_pointer(s, pa)
 }
 
 // ---- segments

@@ -53,7 +53,7 @@ export function svm_msr(s: usize, rec: usize, msr: u32, write: u32): u32 {
   if (!intercepts(s, VMEXIT_MSR)) return R_NEXT
   const byte = msrpm_byte(msr)
   if (byte >= 0) {
-    const p = system_pointer(s, load<u64>(s, SVM_MSRPM) + byte, 0)
+    const p = system_pointer(s, load<u64>(s, SVM_MSRPM) + byte)
     const bits: u32 = p ? load<u8>(p) : 0xff
     if (!((bits >> (((msr & 3) << 1) | (write ? 1 : 0))) & 1)) return R_NEXT
   }
@@ -63,7 +63,7 @@ export function svm_msr(s: usize, rec: usize, msr: u32, write: u32): u32 {
 /** Is any of `size` ports from `port` marked in the I/O permission map (section 15.10.1)? */
 function ports_intercepted(s: usize, port: u32, size: u32): bool {
   for (let n = port; n < port + size; n++) {
-    const p = system_pointer(s, load<u64>(s, SVM_IOPM) + (n >> 3), 0)
+    const p = system_pointer(s, load<u64>(s, SVM_IOPM) + (n >> 3))
     if (!p || (load<u8>(p) >> (n & 7)) & 1) return true
   }
   return false

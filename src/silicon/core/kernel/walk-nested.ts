@@ -16,7 +16,7 @@ import { mmu_sync } from './mmu-space'
 
 // @ts-ignore: decorator
 @external('fabric', 'frame')
-declare function fabric_frame(frame: u32, key: u32, write: u32): usize
+declare function fabric_frame(frame: u32, key: u32): usize
 
 /** A frame that no DRAM answers for. */
 export const NO_FRAME: u32 = 0xffffffff
@@ -50,16 +50,16 @@ let walked_frame: u32 = 0
 let walked_flags: u32 = 0
 
 /** Linear-memory address of `frame` as seen under `key`, or 0 where no DRAM answers. Acts at once on what the fabric reports. */
-export function frame_pointer(s: usize, frame: u32, key: u32, write: u32): usize {
+export function frame_pointer(s: usize, frame: u32, key: u32): usize {
   if (frame >= <u32>FRAMES_MAX) return 0
-  const p = fabric_frame(frame, key, write)
+  const p = fabric_frame(frame, key)
   if (load<u32>(FABRIC_BASE, FABRIC_EPOCH) != load<u32>(s, EPOCH_SEEN) || load<u32>(FABRIC_BASE, FABRIC_CHANGED_COUNT)) mmu_sync(s)
   return p
 }
 
 /** Host pointer of the byte at system physical address `spa` with no key, or 0. */
-export function system_pointer(s: usize, spa: u64, write: u32): usize {
-  const p = frame_pointer(s, frame_of(spa), 0, write)
+export function system_pointer(s: usize, spa: u64): usize {
+  const p = frame_pointer(s, frame_of(spa), 0)
   return p ? p + (<usize>spa & 0xfff) : 0
 }
 
@@ -110,7 +110,7 @@ function nested_walk(s: usize, gpa: u64, kind: u32): bool {
   for (;;) {
     const shift = 3 + level * 9
     const at = table + (((gpa >> shift) & 511) << 3)
-    const p = system_pointer(s, at, 0)
+    const p = system_pointer(s, at)
     const entry = p ? load<u64>(p) : ~(<u64>0)
     if (!(entry & PTE_P)) return nested_fault(gpa, kind, 0)
     if (entry & nested_reserved(s, level, entry)) return nested_fault(gpa, kind, NPF_PRESENT | NPF_RESERVED)
@@ -133,7 +133,7 @@ function nested_walk(s: usize, gpa: u64, kind: u32): bool {
 }
 
 function nested_mark(s: usize, at: u64, entry: u64): void {
-  const p = system_pointer(s, at, 1)
+  const p = system_pointer(s, at)
   if (!p) return
   store<u64>(p, entry)
   if (load<u8>(WATCH_BASE + frame_of(at)) & 1) code_frame_changed(frame_of(at))
@@ -170,7 +170,7 @@ export function table_pointer(s: usize, gpa: u64): usize {
   }
   const frame = guest_frame(s, gpa, 1)
   if (nested_error) return 0
-  const p = frame_pointer(s, frame, private_key(s), 0)
+  const p = frame_pointer(s, frame, private_key(s))
   if (!p) return 0
   store<u64>(cached, tag_of(s, gpa))
   store<u32>(cached, <u32>p, 8)
@@ -182,7 +182,7 @@ export function table_pointer(s: usize, gpa: u64): usize {
 export function table_mark(s: usize, gpa: u64, entry: u64, bytes: u32): void {
   const cached = s + MMU_TABLES + (<usize>(gpa >> 12) & (MMU_TABLES_COUNT - 1)) * 16
   const frame = load<u32>(cached, 12)
-  const p = frame_pointer(s, frame, private_key(s), 1)
+  const p = frame_pointer(s, frame, private_key(s))
   if (!p) return
   if (bytes == 4) store<u32>(p + (<usize>gpa & 0xfff), <u32>entry)
   else store<u64>(p + (<usize>gpa & 0xfff), entry)

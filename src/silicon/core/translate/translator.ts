@@ -1,7 +1,7 @@
 /** Has hot code compiled: a region around each block that the kernel offers, and its place in the tables that the kernel enters regions by. */
 
 import { ByteWriter, type FunctionBody, ModuleEncoder } from '../../../lib/wasm-encoder.js'
-import { CODE_CACHE_WORDS, FRAME_BYTES, LLC_BASE, MEMBERS_END, MEMBERS_TABLE, NOTES_TABLE, REGION_TABLE } from '../../fabric-layout.js'
+import { CODE_CACHE_WORDS, DRAM_BASE, FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, NOTES_TABLE, REGION_TABLE } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
 import { MEMBER_BYTES, NOTES_BYTES, NOTES_MAX, REGIONS_MAX, REGION_ENTRY_BYTES } from '../ir/region-tables.js'
 import * as S from '../state/layout.js'
@@ -86,7 +86,7 @@ export class Translator {
     kernelFunctions.map(({ type }) => type),
     regionType,
     [accessFunction(), pageFunction()],
-    LLC_BASE / WASM_PAGE_BYTES,
+    DRAM_BASE / WASM_PAGE_BYTES,
   )
   /** Regions that wait, for core `plannedFor`, and the blocks that they hold: true where one begins with it. */
   private readonly planned: PlannedRegion[] = []

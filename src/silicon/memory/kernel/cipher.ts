@@ -16,34 +16,34 @@ declare function aes_decrypt(at: usize, frames: u32, key: u32): void
 const FRAME_BITS_AT: usize = 8 * 16
 const BLOCKS: u32 = 256
 
-export function encrypt_frame(to: usize, from: usize, frame: u32, key: u32): void {
-  whiten_frame(to, from, frame, key)
-  encrypt_whitened(to, frame, 1, key)
+/** Encrypts `frames` frames from `first`, which stand one behind the other at `at`. */
+export function encrypt_in_place(at: usize, first: u32, frames: u32, key: u32): void {
+  whiten_frames(at, at, first, frames, key)
+  encrypt_whitened(at, first, frames, key)
 }
 
-export function decrypt_frame(to: usize, from: usize, frame: u32, key: u32): void {
-  whiten_frame(to, from, frame, key)
-  decrypt_whitened(to, frame, 1, key)
+export function decrypt_in_place(at: usize, first: u32, frames: u32, key: u32): void {
+  whiten_frames(at, at, first, frames, key)
+  decrypt_whitened(at, first, frames, key)
 }
 
-/** The first of the three steps, so that one call of AES can take many frames from wherever they are. */
-export function whiten_frame(to: usize, from: usize, frame: u32, key: u32): void {
-  whiten(to, from, frame_tweak(frame, key), key)
+/** The first of the three steps, for `frames` frames from `first` that stand one behind the other, as do their results. */
+export function whiten_frames(to: usize, from: usize, first: u32, frames: u32, key: u32): void {
+  for (let i: u32 = 0; i < frames; i++) {
+    const at = <usize>i << FRAME_SHIFT
+    whiten(to + at, from + at, frame_tweak(first + i, key), key)
+  }
 }
 
-/** The other two, in place, for `frames` frames from `first` that stand one behind the other at `at`. */
+/** The other two, in place. */
 export function encrypt_whitened(at: usize, first: u32, frames: u32, key: u32): void {
   aes_encrypt(at, frames, key)
-  whiten_in_place(at, first, frames, key)
+  whiten_frames(at, at, first, frames, key)
 }
 
 export function decrypt_whitened(at: usize, first: u32, frames: u32, key: u32): void {
   aes_decrypt(at, frames, key)
-  whiten_in_place(at, first, frames, key)
-}
-
-function whiten_in_place(at: usize, first: u32, frames: u32, key: u32): void {
-  for (let i: u32 = 0; i < frames; i++) whiten_frame(at + (<usize>i << FRAME_SHIFT), at + (<usize>i << FRAME_SHIFT), first + i, key)
+  whiten_frames(at, at, first, frames, key)
 }
 
 // @ts-ignore: decorator
