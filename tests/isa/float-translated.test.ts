@@ -5,10 +5,13 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { prepareEngine } from '../../src/apps/cli/engine.js'
 import { opcodeTable } from '../../src/silicon/core/decode/opcodes.js'
 import type { CompiledRow } from '../../src/silicon/core/decode/table.js'
 import * as V from '../../src/silicon/core/ir/vector-ids.js'
 import * as S from '../../src/silicon/core/state/layout.js'
+import { fusesMultiplyAdd } from '../../src/silicon/core/translate/fused-multiply-add.js'
+import { isFusedDouble } from '../../src/silicon/core/translate/vex-record.js'
 import { encode, hasOperand, type Encoding } from './encode.js'
 import { Machine } from './machine.js'
 import { Random } from './random.js'
@@ -206,17 +209,21 @@ function compare(row: CompiledRow, instruction: Uint8Array, interpreted: Machine
 }
 
 describe('floating point in line', () => {
+  prepareEngine()
   const interpreted = new Machine()
   for (const row of tested) {
     const { mnemonic, operands } = row.row
-    it(`${mnemonic} ${operands} is the interpreter’s to the bit`, () => {
-      const translated = new Machine(true, HOT)
-      for (const immediate of hasOperand(row, 'I') ? PREDICATES : [0])
-        for (const memory of row.form < 0 ? [false, true] : [row.form === 0])
-          for (const wide of hasOperand(row, 'EG') ? [false, true] : [false])
-            for (const first of hasOperand(row, 'H') ? FIRSTS : [0])
-              compare(row, encode(encoding(row, memory, immediate, wide, first), new Random(1)), interpreted, translated)
-      assert(translated.kernel.counters.translated!.regions > 0, 'the loop became hot')
-    })
+    const variants =
+      row.row.semantics.kind === 'vector' && isFusedDouble(row.row.semantics.id) && fusesMultiplyAdd() ? [true, false] : [undefined]
+    for (const fuses of variants)
+      it(`${mnemonic} ${operands} is the interpreter’s to the bit${fuses === false ? ', without fused arithmetic' : ''}`, () => {
+        const translated = new Machine(true, HOT, fuses === undefined ? {} : { fuses })
+        for (const immediate of hasOperand(row, 'I') ? PREDICATES : [0])
+          for (const memory of row.form < 0 ? [false, true] : [row.form === 0])
+            for (const wide of hasOperand(row, 'EG') ? [false, true] : [false])
+              for (const first of hasOperand(row, 'H') ? FIRSTS : [0])
+                compare(row, encode(encoding(row, memory, immediate, wide, first), new Random(1)), interpreted, translated)
+        assert(translated.kernel.counters.translated!.regions > 0, 'the loop became hot')
+      })
   }
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
+import { fusesMultiplyAdd } from '../../silicon/core/translate/fused-multiply-add.js'
 import { prepareEngine } from './engine.js'
 
 /** proc(5): field 19 of a task's stat, counted behind its name. */
@@ -16,5 +17,17 @@ test(
     const others = readdirSync('/proc/self/task').filter((task) => Number(task) !== process.pid)
     const yielding = others.filter((task) => niceness(task) > before)
     assert(yielding.length >= Math.min(4, others.length), `${yielding.length} of ${others.length} threads`)
+  },
+)
+
+const processorHasFma =
+  process.arch === 'x64' && process.platform === 'linux' && /^flags.*\bfma\b/m.test(readFileSync('/proc/cpuinfo', 'latin1'))
+
+test(
+  'where the processor multiplies and adds with one rounding, so do regions',
+  { skip: !processorHasFma && 'no processor with FMA' },
+  () => {
+    prepareEngine()
+    assert.equal(fusesMultiplyAdd(), true)
   },
 )

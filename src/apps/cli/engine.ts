@@ -4,8 +4,9 @@ import { readdirSync } from 'node:fs'
 import { getPriority, setPriority } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 
-/** From this version on V8 takes branch hints in WebAssembly by itself, and its flag may be gone. */
+/** From these versions on V8 has by itself what its flags asked for before, and they may be gone: branch hints, relaxed vectors (x × y + z in one instruction). */
 const HINTS_BY_DEFAULT = 14
+const RELAXED_BY_DEFAULT = 12
 
 const flags = [
   // A pass of TurboFan that is not right in V8 11.3 (Node 20): with it a region's code lost the upper half of a 64-bit register, where one way to it had set an i32, extended with
@@ -24,7 +25,9 @@ const flags = [
  */
 export function prepareEngine(version = process.versions.v8): void {
   for (const flag of flags) setFlagsFromString(flag)
-  if (Number.parseInt(version) < HINTS_BY_DEFAULT) setFlagsFromString('--experimental-wasm-branch-hinting')
+  const major = Number.parseInt(version)
+  if (major < HINTS_BY_DEFAULT) setFlagsFromString('--experimental-wasm-branch-hinting')
+  if (major < RELAXED_BY_DEFAULT) setFlagsFromString('--experimental-wasm-relaxed-simd')
   yieldToGuest()
 }
 

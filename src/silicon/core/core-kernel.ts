@@ -8,6 +8,7 @@ import { BlockLowering, type LoweredBlock } from './ir/lower.js'
 import * as op from './ir/ops.js'
 import { REGIONS_MAX, REGIONS_OF_MODULE, WIDEN_THRESHOLD } from './ir/region-tables.js'
 import * as S from './state/layout.js'
+import { fusesMultiplyAdd } from './translate/fused-multiply-add.js'
 import { type PlanLimits, regionLimits, wideLimits } from './translate/plan.js'
 import { Translator, type TranslatorCounters } from './translate/translator.js'
 
@@ -81,6 +82,8 @@ export interface TranslationLimits {
   readonly wideLimits?: PlanLimits
   /** Regions that are compiled as one module. */
   readonly batch?: number
+  /** Whether f64x2.relaxed_madd is there and rounds once. Else the kernel computes what VFMADD and its kin do. */
+  readonly fuses?: boolean
   /** For whoever looks at a core between regions: what is entered in place of a region's code, which must be entered with a budget of `guard` at least. */
   around?(region: unknown, guard: number): unknown
 }
@@ -134,6 +137,7 @@ export class CoreKernel {
         limits: translation.limits ?? regionLimits,
         wideLimits: translation.wideLimits ?? wideLimits,
         batch: translation.batch ?? REGIONS_OF_MODULE,
+        fuses: translation.fuses ?? fusesMultiplyAdd(),
         around: (region, guard) => translation.around?.(region, guard) ?? region,
         find: (frame, offset, key, mode) => this.exports.code_find(frame, offset, key, mode),
       })

@@ -351,22 +351,46 @@ export class FloatCode {
       [first, third, d],
     ][code >> 5] as [number, number, number]
     const operation = (code >> 2) & 3
-    guards.number(F.DOUBLE, x)
-    if (operation >= 2) guards.arithmetic(F.DOUBLE, F.NEG)
-    guards.number(F.DOUBLE, y)
-    guards.number(F.DOUBLE, z)
-    if (operation & 1) guards.arithmetic(F.DOUBLE, F.NEG)
-    g.call(F_FMA)
-    g.set(double)
-    const notQuick = (): void => {
-      g.get(double)
-      g.get(double)
-      guards.compare(F.DOUBLE, F.NE)
+    const byKernel = (): void => {
+      guards.number(F.DOUBLE, x)
+      if (operation >= 2) guards.arithmetic(F.DOUBLE, F.NEG)
+      guards.number(F.DOUBLE, y)
+      guards.number(F.DOUBLE, z)
+      if (operation & 1) guards.arithmetic(F.DOUBLE, F.NEG)
+      g.call(F_FMA)
+      g.set(double)
     }
-    const against = [(): void => guards.loud(), notQuick]
-    this.promising(record, F.DOUBLE, new Set([d]), () =>
-      this.guarded(record, against, () => this.replaceLowest(record, F.DOUBLE, record.d)),
-    )
+    /** NaN: it would not be what the kernel has computed. */
+    const compared = (relation: number): void => {
+      g.get(double)
+      g.get(double)
+      guards.compare(F.DOUBLE, relation)
+    }
+    const then = (): void => this.replaceLowest(record, F.DOUBLE, record.d)
+    if (!g.fuses) {
+      byKernel()
+      const against = [(): void => guards.loud(), (): void => compared(F.NE)]
+      return this.promising(record, F.DOUBLE, new Set([d]), () => this.guarded(record, against, then))
+    }
+    for (const operand of [x, y, z]) g.get(operand)
+    if (operation & 1) simd(g, 'f64x2.neg')
+    simd(g, `f64x2.relaxed_${operation >= 2 ? 'nmadd' : 'madd'}`)
+    simd(g, 'f64x2.extract_lane', 0)
+    g.set(double)
+    const operands = new Set([x, y, z])
+    const against = [
+      ...this.tinyOperands(F.DOUBLE, operands, false),
+      (): void => guards.outOfRange(F.DOUBLE, double),
+      (): void => guards.loud(),
+    ]
+    /** Results that are zero. */
+    const afterAll = (): void => {
+      byKernel()
+      guards.quietOr(() => g.i32(0))
+      compared(F.EQ)
+      g.op(w.I32_AND)
+    }
+    this.promising(record, F.DOUBLE, new Set([d, ...operands]), () => this.guarded(record, against, then, afterAll))
   }
 
   // ---- conversions

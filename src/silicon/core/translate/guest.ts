@@ -73,9 +73,11 @@ export class GuestCode {
    * `s`: the state area of the core that the code is for. It is a constant of the code, since a local for it costs two registers of the host wherever memory is
    * accessed.
    */
+  /** `fuses`: the engine multiplies and adds with one rounding (fused-multiply-add.ts). */
   constructor(
     readonly out: ByteWriter,
     readonly s: number,
+    readonly fuses = false,
   ) {}
 
   op(first: number, ...rest: readonly number[]): void {

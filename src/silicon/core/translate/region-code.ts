@@ -63,13 +63,14 @@ export class RegionCode implements Ways {
   /** Code of the present node may leave at an instruction. */
   private troubled = false
 
-  /** `out`: where the code goes; empty. `s`: state area of the core that will run it. */
+  /** `out`: where the code goes; empty. `s`: state area of the core that will run it. `fuses`: see GuestCode. */
   constructor(
     private readonly plan: RegionPlan,
     out: ByteWriter,
     s: number,
+    fuses: boolean,
   ) {
-    this.g = new GuestCode(out, s)
+    this.g = new GuestCode(out, s, fuses)
     this.flags = new Flags(this.g)
     const { nodes, entries } = plan
     const blocks = nodes.map((node) => node.block)

@@ -55,6 +55,8 @@ const runs: readonly (readonly [first: number, prefix: string, names: string])[]
   [0xfa, 'f32x4.', 'convert_i32x4_s convert_i32x4_u'],
   [0xfc, 'i32x4.', 'trunc_sat_f64x2_s_zero trunc_sat_f64x2_u_zero'],
   [0xfe, 'f64x2.', 'convert_low_i32x4_s convert_low_i32x4_u'],
+  // Not in every engine (fused-multiply-add.ts).
+  [0x107, 'f64x2.', 'relaxed_madd relaxed_nmadd'],
 ]
 
 export const simdCodes: ReadonlyMap<string, number> = new Map(

@@ -14,7 +14,7 @@ import { RegionCode } from './region-code.js'
 /** Modules that import one table of the kernel's functions. */
 const IMPORTS_OF_TABLE = 128
 
-/** What is below the last-level cache is in every chip's memory: V8 needs no guard for an access to a constant address there. */
+/** What is below DRAM is in every chip's memory: V8 needs no guard for an access to a constant address there. */
 const WASM_PAGE_BYTES = 0x10000
 
 /** A block that cannot be translated is not offered again soon. */
@@ -43,6 +43,8 @@ export interface TranslatorPort {
   readonly wideLimits: PlanLimits
   /** Regions that are compiled as one module. */
   readonly batch: number
+  /** The engine multiplies and adds with one rounding. */
+  readonly fuses: boolean
   /** What is entered in place of a region's code, which must be entered with a budget of `guard` at least. */
   readonly around: (region: unknown, guard: number) => unknown
   /** The block at (frame, offset) under key and mode, or 0. */
@@ -202,7 +204,7 @@ export class Translator {
   private write(s: number, plan: RegionPlan, entries: number, takesOver: number): void {
     const writer = (this.writers[this.planned.length] ??= new ByteWriter(1 << 15))
     writer.reset()
-    const code = new RegionCode(plan, writer, s)
+    const code = new RegionCode(plan, writer, s, this.port.fuses)
     this.planned.push({ plan, body: code.build(), guard: code.guard, entries, takesOver })
     this.plannedFor = s
     if (entries === 0) return
