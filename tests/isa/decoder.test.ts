@@ -169,3 +169,27 @@ describe('what is in no row of the opcode table', () => {
     assert(tried > 10)
   })
 })
+
+describe('VEX.vvvv', () => {
+  const decodes = (code: string, size: 4 | 8): number =>
+    decoder.decode(Buffer.from(code.padEnd(32, '0'), 'hex'), 0, LENGTH_MAX, size, instruction)
+
+  it('is 1111b in all four bits where it names no operand, in 32-bit code too', () => {
+    // VCVTTSS2SI EBP,XMM7: vvvv of 1111b, then with its top bit clear
+    for (const size of [4, 8] as const) {
+      assert.equal(decodes('c4e17a2cef', size), DECODED)
+      assert.equal(decodes('c4e13a2cef', size), UNDEFINED)
+    }
+  })
+
+  it('names one of eight registers in 32-bit code', () => {
+    // VADDSS XMM0,XMM8,XMM0 of 64-bit code
+    for (const [size, register] of [
+      [4, 0],
+      [8, 8],
+    ] as const) {
+      assert.equal(decodes('c4e13a58c0', size), DECODED)
+      assert.equal(instruction.vvvv, register)
+    }
+  })
+})

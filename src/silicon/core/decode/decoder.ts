@@ -44,6 +44,8 @@ export class Decoder {
   private w = 0
   private l = 0
   private map = 0
+  /** VEX.vvvv, all four bits. */
+  private vvvv = 0
 
   constructor(private readonly table: OpcodeTable) {}
 
@@ -175,7 +177,9 @@ export class Decoder {
     this.rex = 0x40 | ((~second >> 5) & 4)
     if (first === 0xc4) this.rex |= ((~second >> 5) & 3) | ((last >> 4) & 8)
     if (size !== 8) this.rex &= 0x48
-    i.vvvv = (~last >> 3) & (size === 8 ? 15 : 7)
+    this.vvvv = (~last >> 3) & 15
+    // Bit 3 is ignored outside of 64-bit mode, but only of what names a register.
+    i.vvvv = size === 8 ? this.vvvv : this.vvvv & 7
     this.l = (last >> 2) & 1
     const pp = last & 3
     i.operandSizePrefix = pp === 1
@@ -232,7 +236,7 @@ export class Decoder {
     if (i.lock && !(row.row.options.lock && i.isMemory)) return false
     if (row.row.options.indexed && !this.gathers(i)) return false
     // VEX.vvvv must be 1111b (inverted: 0) where it names no operand (APM vol. 3, section 1.7.3).
-    return !row.vex || i.vvvv === 0 || row.operands.some((operand) => operand.class === 'B' || operand.class === 'H')
+    return !row.vex || this.vvvv === 0 || row.operands.some((operand) => operand.class === 'B' || operand.class === 'H')
   }
 
   /** Destination, index and mask of a gather are three registers (APM vol. 4, VGATHERDPD); a SIB byte there must be. */
