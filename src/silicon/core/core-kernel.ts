@@ -221,17 +221,20 @@ export class CoreKernel {
     const key = this.word(s + S.CODE_KEY)
     const address = this.exports.code_reserve(bytes) >>> 0
     this.noteClears()
+    const { words } = this
     const header = address >> 2
-    this.words.fill(0, header, header + op.BLOCK_HEADER_BYTES / 4)
-    this.words[header + op.BLOCK_COUNT / 4] = block.instructions
-    this.words[header + op.BLOCK_FRAME / 4] = frame
-    this.words[header + op.BLOCK_OFFSET / 4] = at % FRAME_BYTES
-    this.words[header + op.BLOCK_LENGTH / 4] = block.length
-    this.words[header + op.BLOCK_MODE / 4] = mode
-    this.words[header + op.BLOCK_KEY / 4] = key
-    this.words[header + op.BLOCK_FRAME2 / 4] = frame2
-    this.words[header + op.BLOCK_END / 4] = address + bytes
-    this.words.set(emitter.words.subarray(0, emitter.count * 4), (address + op.BLOCK_FIRST_RECORD) >> 2)
+    // Word by word: there are few, and a boot enters a hundred thousand blocks.
+    for (let n = 0; n < op.BLOCK_HEADER_BYTES / 4; n++) words[header + n] = 0
+    words[header + op.BLOCK_COUNT / 4] = block.instructions
+    words[header + op.BLOCK_FRAME / 4] = frame
+    words[header + op.BLOCK_OFFSET / 4] = at % FRAME_BYTES
+    words[header + op.BLOCK_LENGTH / 4] = block.length
+    words[header + op.BLOCK_MODE / 4] = mode
+    words[header + op.BLOCK_KEY / 4] = key
+    words[header + op.BLOCK_FRAME2 / 4] = frame2
+    words[header + op.BLOCK_END / 4] = address + bytes
+    const records = (address + op.BLOCK_FIRST_RECORD) >> 2
+    for (let n = 0; n < emitter.count * 4; n++) words[records + n] = emitter.words[n]!
     this.exports.code_insert(address)
     this.blocks++
     this.instructions += block.instructions
