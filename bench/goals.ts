@@ -72,7 +72,7 @@ export function goalsOf(fast: Measurements, slow: Measurements | undefined, memo
   return all.filter((goal): goal is Goal => goal.measured !== undefined)
 }
 
-/** Traffic beyond the last-level cache pays for AES block by block and is reported by itself. */
+/** Traffic over memory that was not used before pays for AES and is reported by itself. */
 export function sevCost(list: readonly Measurement[]): number | undefined {
   const ratios = list.filter((one) => one.group !== 'memory').map((one) => ratioOf(one, 'cbit-sev', 'cbit'))
   const known = ratios.filter((ratio) => ratio !== undefined)

@@ -25,7 +25,7 @@ export const systemWorkloads: readonly Workload[] = [
   {
     name: 'memory',
     group: 'memory',
-    about: 'write, copy and read twice this much in tmpfs (MiB): more than the last-level cache of 256 MiB holds',
+    about: 'write, copy and read twice this much in tmpfs (MiB): more than caches hold, and frames that were not used before',
     size: 136,
     quickSize: 0,
     command: (mib) =>
