@@ -8,8 +8,8 @@ import type { Flags } from './flags.js'
 import * as F from './float-forms.js'
 import { FloatGuards, type Operation } from './float-guards.js'
 import type { FloatVectorCode } from './float-vector-code.js'
+import { FusedCode } from './fused-code.js'
 import { type GuestCode, L_FA, L_FR, L_LA, L_V } from './guest.js'
-import { F_FMA } from './kernel-functions.js'
 import type { IrRecord } from './record.js'
 import type { VectorAccess } from './vector-access.js'
 import { simd } from './vector-form-code.js'
@@ -339,58 +339,22 @@ export class FloatCode {
   private fused(record: IrRecord): void {
     const { g, registers } = this.c
     const { guards } = this
-    const { double } = registers
-    const third = this.source(record, F.DOUBLE)
     const d = registers.of(record.d)
-    const first = registers.of(firstOf(record))
-    const code = vectorId(record) - V.V_FMA
-    // Orders 132, 213 and 231.
-    const [x, y, z] = [
-      [d, third, first],
-      [first, d, third],
-      [first, third, d],
-    ][code >> 5] as [number, number, number]
-    const operation = (code >> 2) & 3
-    const byKernel = (): void => {
-      guards.number(F.DOUBLE, x)
-      if (operation >= 2) guards.arithmetic(F.DOUBLE, F.NEG)
-      guards.number(F.DOUBLE, y)
-      guards.number(F.DOUBLE, z)
-      if (operation & 1) guards.arithmetic(F.DOUBLE, F.NEG)
-      g.call(F_FMA)
-      g.set(double)
-    }
-    /** NaN: it would not be what the kernel has computed. */
-    const compared = (relation: number): void => {
-      g.get(double)
-      g.get(double)
-      guards.compare(F.DOUBLE, relation)
-    }
+    const of = new FusedCode(g, guards, registers, record, this.source(record, F.DOUBLE))
     const then = (): void => this.replaceLowest(record, F.DOUBLE, record.d)
     if (!g.fuses) {
-      byKernel()
-      const against = [(): void => guards.loud(), (): void => compared(F.NE)]
+      of.byKernel()
+      const against = [(): void => guards.loud(), (): void => of.answered(false)]
       return this.promising(record, F.DOUBLE, new Set([d]), () => this.guarded(record, against, then))
     }
-    for (const operand of [x, y, z]) g.get(operand)
-    if (operation & 1) simd(g, 'f64x2.neg')
-    simd(g, `f64x2.relaxed_${operation >= 2 ? 'nmadd' : 'madd'}`)
-    simd(g, 'f64x2.extract_lane', 0)
-    g.set(double)
-    const operands = new Set([x, y, z])
+    of.inLine()
+    const operands = new Set(of.operands)
     const against = [
       ...this.tinyOperands(F.DOUBLE, operands, false),
-      (): void => guards.outOfRange(F.DOUBLE, double),
+      (): void => guards.outOfRange(F.DOUBLE, registers.double),
       (): void => guards.loud(),
     ]
-    /** Results that are zero. */
-    const afterAll = (): void => {
-      byKernel()
-      guards.quietOr(() => g.i32(0))
-      compared(F.EQ)
-      g.op(w.I32_AND)
-    }
-    this.promising(record, F.DOUBLE, new Set([d, ...operands]), () => this.guarded(record, against, then, afterAll))
+    this.promising(record, F.DOUBLE, new Set([d, ...operands]), () => this.guarded(record, against, then, () => of.secondChance()))
   }
 
   // ---- conversions
