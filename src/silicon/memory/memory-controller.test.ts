@@ -15,7 +15,7 @@ import {
   FRAME_BYTES,
   WATCH_BASE,
 } from '../fabric-layout.js'
-import { KEY_SLOTS } from './engine-layout.js'
+import { FRAME_EPOCH_MASK, KEY_SLOTS } from './engine-layout.js'
 import { createLinearMemory } from './linear-memory.js'
 import { MemoryController } from './memory-controller.js'
 
@@ -37,6 +37,7 @@ function machine({ frames = 1024, aes = 'platform' as 'platform' | 'pure' } = {}
     memory: new Uint8Array(linear.memory.buffer),
     frame: (frame: number, key: number) => controller.kernelImports().frame(frame, key) >>> 0,
     epoch: () => words[FABRIC_EPOCH / 4]!,
+    setEpoch: (epoch: number) => void (words[FABRIC_EPOCH / 4] = epoch),
     watch: (frame: number) => void (new Uint8Array(linear.memory.buffer)[WATCH_BASE + frame] = 1),
     drainChanged: (): number[] => {
       const n = words[FABRIC_CHANGED_COUNT / 4]!
@@ -284,6 +285,18 @@ test('work is done only where a frame is used otherwise than before', options, (
     work(() => void m.frame(0, 0)),
     [0, 0],
   )
+})
+
+test('a frame that was handed out is never taken for one that nobody has asked for', options, () => {
+  const m = machine()
+  // Frames keep so many bits of the epoch.
+  m.setEpoch(FRAME_EPOCH_MASK)
+  m.frame(1, 0)
+  m.frame(1, 1)
+  const text = new Uint8Array(FRAME_BYTES).fill(0x33)
+  m.controller.write(2 * FRAME_BYTES, text)
+  m.frame(2, 1)
+  assert.deepEqual(m.controller.read(2 * FRAME_BYTES, FRAME_BYTES), text)
 })
 
 test('frames of the chip stand in clear, and no reader from outside sees that', options, () => {

@@ -8,7 +8,7 @@
 //                       held 1 | key 10 | epoch 21       in plaintext under `key`, last handed out in `epoch`
 //                            0 | key 10 | epoch 21       raw, last used under `key`; for key 0 `epoch` tells when it was last handed out
 //
-// Epochs are kept modulo 2^21: an old one that looks like the present one costs an epoch more, nothing else.
+// Epochs are kept modulo 2^21, and none is zero there: an old one that looks like the present one costs an epoch more, nothing else.
 // FABRIC_EPOCH counts up only when a pointer handed out in the present epoch becomes wrong.
 
 import {
@@ -203,8 +203,10 @@ function count(word: u32, frames: u32): void {
   store<u32>(CONTROLLER_BASE + word, load<u32>(CONTROLLER_BASE + word) + frames)
 }
 
+/** None whose kept bits are all zero: the entry of a raw frame that was handed out in it would say that it never was. */
 function new_epoch(): void {
-  store<u32>(FABRIC_BASE, load<u32>(FABRIC_BASE, FABRIC_EPOCH) + 1, FABRIC_EPOCH)
+  const next = load<u32>(FABRIC_BASE, FABRIC_EPOCH) + 1
+  store<u32>(FABRIC_BASE, next & EPOCH_MASK ? next : next + 1, FABRIC_EPOCH)
 }
 
 /** Reports a watched frame whose content, as some core last saw it, may have changed. */
