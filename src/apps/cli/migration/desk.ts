@@ -7,6 +7,7 @@ import { realClock } from '../../../board/index.js'
 import { CliError } from '../errors.js'
 import { JournalFile } from './journal-file.js'
 import { formatAddress } from './key-file.js'
+import { ownMark } from './process-life.js'
 import { connectPipe, type PipeAddress } from './tls-pipe.js'
 
 export interface MoveRequest {
@@ -58,7 +59,7 @@ export class MigrationDesk {
     if (this.#vm.state !== 'running' && this.#vm.state !== 'paused') throw new CliError('this VM does not run yet')
     const id = randomBytes(16)
     const to = formatAddress(request.to)
-    const entry = { id: id.toString('hex'), to, vm: this.name, pid: process.pid, startedAt: new Date().toISOString() }
+    const entry = { id: id.toString('hex'), to, vm: this.name, ...ownMark(), startedAt: new Date().toISOString() }
     const journal = new JournalFile(entry)
     const migration = new OutgoingMigration(this.#vm, {
       id: Uint8Array.from(id),

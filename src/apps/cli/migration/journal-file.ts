@@ -5,15 +5,15 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Journal, Outcome } from '../../../host/migration/index.js'
 import { CliError } from '../errors.js'
+import type { ProcessMark } from './process-life.js'
 
 /** What somebody who comes later needs to know. */
-export interface JournalEntry {
+export interface JournalEntry extends ProcessMark {
   /** 32 hexadecimal digits. */
   readonly id: string
   /** Where the guest was going. */
   readonly to: string
   readonly vm: string
-  readonly pid: number
   readonly startedAt: string
 }
 

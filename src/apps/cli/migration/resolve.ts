@@ -1,11 +1,17 @@
 // A migration whose end is open on this machine: its source ended, or could not reach the target. Whoever resolves it has the source's journal.
 
+import { setTimeout } from 'node:timers/promises'
 import { askStanding, FrameChannel, HandOverLost, PipeBroken, type Standing, tellOutcome } from '../../../host/migration/index.js'
 import { CliError } from '../errors.js'
 import { exitCodes } from '../ending.js'
 import { decide, type JournalEntry, journalFolder, openEntries, outcomeOf, settle } from './journal-file.js'
 import { parseAddress, readKeyFile } from './key-file.js'
+import { isRunning } from './process-life.js'
 import { connectPipe } from './tls-pipe.js'
+
+/** How long, and how often, a process that may be about to end is looked at. */
+const patienceMs = 3000
+const lookMs = 50
 
 export interface ResolveFlags {
   /** Undefined: all that are open. */
@@ -47,7 +53,7 @@ async function resolveOne(folder: string, entry: JournalEntry, key: Uint8Array):
   }
   try {
     const standing = await askStanding(channel, id)
-    const outcome = outcomeOf(folder, entry.id) ?? decideFor(folder, entry, standing)
+    const outcome = outcomeOf(folder, entry.id) ?? (await decideFor(folder, entry, standing))
     await tellOutcome(channel, id, outcome, standing)
     settle(folder, entry.id)
     const says =
@@ -67,16 +73,13 @@ async function resolveOne(folder: string, entry: JournalEntry, key: Uint8Array):
  * it lives, it will decide itself. If this is mistaken about the process no harm is done: the journal takes one decision only, and a source
  * that finds another than its own obeys it.
  */
-function decideFor(folder: string, entry: JournalEntry, standing: Standing): 'commit' | 'abort' {
-  if (isAlive(entry.pid)) throw new CliError(`the process ${entry.pid} of the source still runs: it decides itself`)
-  return decide(folder, entry.id, standing === 'ready' ? 'commit' : 'abort')
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+async function decideFor(folder: string, entry: JournalEntry, standing: Standing): Promise<'commit' | 'abort'> {
+  // A process that was killed has its connections closed before it has ended, so whoever is told of the one may look before the other.
+  for (let waitedMs = 0; isRunning(entry); waitedMs += lookMs) {
+    if (waitedMs >= patienceMs) throw new CliError(`the process ${entry.pid} of the source still runs: it decides itself`)
+    await setTimeout(lookMs)
+    const outcome = outcomeOf(folder, entry.id)
+    if (outcome) return outcome
   }
+  return decide(folder, entry.id, standing === 'ready' ? 'commit' : 'abort')
 }
