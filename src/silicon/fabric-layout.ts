@@ -11,36 +11,40 @@ export const MEMORY_STATIC_BASE = 0x80000
 /** Words shared by the memory controller and the cores (see FABRIC_* below). */
 export const FABRIC_BASE = 0xf0000
 
-/** Core states: one 1 MiB area per core thread. */
+/** Core states: one 2 MiB area per core thread. */
 export const CORE_STATE_BASE = 0x100000
-export const CORE_STATE_STRIDE = 0x100000
+export const CORE_STATE_STRIDE = 0x200000
 export const CORES_MAX = 8
 
 /** Hash table of cached code blocks (u32 heads), owned by the cores. 1 MiB. */
-export const CODE_HASH_BASE = 0x900000
+export const CODE_HASH_BASE = 0x1100000
 /** Per frame: u32, first cached block decoded from it. Owned by the cores. 4 MiB. */
-export const CODE_FRAME_HEADS = 0xa00000
+export const CODE_FRAME_HEADS = 0x1200000
 /** Words of the code cache: allocation pointer and counters. Owned by the cores. */
-export const CODE_CACHE_WORDS = 0xe00000
+export const CODE_CACHE_WORDS = 0x1600000
 /** Table of translated regions (ir/region-tables.ts). Owned by the cores. */
-export const REGION_TABLE = 0xe10000
+export const REGION_TABLE = 0x1610000
 /** Where indirect jumps have gone (ir/region-tables.ts). Owned by the cores. 512 KiB. */
-export const NOTES_TABLE = 0xe50000
+export const NOTES_TABLE = 0x1650000
 /** Chains of the regions that blocks belong to (ir/region-tables.ts). Owned by the cores. */
-export const MEMBERS_TABLE = 0xed0000
-export const MEMBERS_END = 0x1000000
+export const MEMBERS_TABLE = 0x16d0000
+export const MEMBERS_END = 0x1800000
 /** Arena of cached IR blocks, owned by the cores. */
-export const CODE_ARENA_BASE = 0x1000000
-export const CODE_ARENA_END = 0x7000000
+export const CODE_ARENA_BASE = 0x1800000
+export const CODE_ARENA_END = 0x7800000
 
 /** Per frame: u32, how it stands (memory/kernel/index.ts). Owned by the memory controller. 4 MiB. */
-export const FRAME_TABLE_BASE = 0x7000000
-/** Per frame: u8, bit 0 = a core has cached code of it and wants to be told when its content may change. */
-export const WATCH_BASE = 0x7600000
+export const FRAME_TABLE_BASE = 0x7800000
+/** Per frame: u8, WATCH_* bits. */
+export const WATCH_BASE = 0x7e00000
+/** A core has cached code of the frame and wants to be told when its content may change. */
+export const WATCH_CODE = 1
+/** The frame may stand in a core's write TLB. */
+export const WATCH_WRITABLE = 2
 /** Per frame: u64, one bit per 64-byte line that cached code was decoded from. Owned by the cores. */
-export const CODE_LINES_BASE = 0x7700000
+export const CODE_LINES_BASE = 0x7f00000
 /** DRAM byte 0. */
-export const DRAM_BASE = 0x8000000
+export const DRAM_BASE = 0x8800000
 
 export const FRAME_SHIFT = 12
 export const FRAME_BYTES = 0x1000

@@ -13,6 +13,8 @@ export interface FabricKernel {
    * where the frame is asked for under another key, or its key changes.
    */
   frame(frame: number, key: number): number
+  /** The same for somebody who overwrites all of it: what it held need not be decrypted, and may be lost. */
+  frame_to_fill(frame: number, key: number): number
 }
 
 /** Whose right a request of the secure processor carries: plaintext of an ASID's key, or raw DRAM bytes. */

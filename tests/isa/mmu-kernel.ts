@@ -137,7 +137,7 @@ export class Machine {
       this.calls.push({ frame: frame >>> 0, key })
       return frame >>> 0 < FRAMES ? DRAM + frame * 0x1000 : 0
     }
-    const instance = new WebAssembly.Instance(module, { env: { memory: this.memory }, fabric: { frame } })
+    const instance = new WebAssembly.Instance(module, { env: { memory: this.memory }, fabric: { frame, frame_to_fill: frame } })
     this.k = instance.exports as unknown as Functions
     this.view.setUint32(FABRIC_BASE + FABRIC_DRAM_FRAMES, FRAMES, true)
     this.view.setUint32(FABRIC_BASE + FABRIC_EPOCH, 1, true)

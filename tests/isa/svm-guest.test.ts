@@ -30,16 +30,24 @@ class Guest {
   readonly view = new DataView(this.memory.buffer)
   readonly core: Core
   readonly keys = new Map<number, number>()
+  /** Frames that were asked for to be overwritten, which costs them what they held. */
+  readonly filled: number[] = []
 
   constructor(code: readonly number[], sev = false) {
     const frame = (frame: number, key: number): number => {
       this.keys.set(frame, key)
       return frame >>> 0 < FRAMES ? DRAM_BASE + frame * 0x1000 : 0
     }
+    const frame_to_fill = (number: number, key: number): number => {
+      const at = frame(number, key)
+      if (at !== 0) new Uint8Array(this.memory.buffer, at, 0x1000).fill(0xee)
+      this.filled.push(number)
+      return at
+    }
     this.view.setUint32(FABRIC_BASE + FABRIC_DRAM_FRAMES, FRAMES, true)
     this.view.setUint32(FABRIC_BASE + FABRIC_EPOCH, 1, true)
     const platform = { entropy32: () => 0, tscHost: () => 0 }
-    const kernel = new CoreKernel(wasm, this.memory, { frame }, platform, table)
+    const kernel = new CoreKernel(wasm, this.memory, { frame, frame_to_fill }, platform, table)
     kernel.exports.code_cache_reset(1)
     this.core = new Core(kernel, { index: 0, tscPerInstruction: 1, onWbinvd: () => undefined })
     this.core.wrmsr(0xc0000080, { lo: 0x1000, hi: 0 })
@@ -298,4 +306,76 @@ test('a guest that the host cannot leave costs it the core, which starts anew', 
   equal(g.run(), '7f')
   // jmp $ without the INTR intercept.
   lost(X.VMEXIT_INTR, [0xeb, 0xfe])
+})
+
+/** mov edi, to; mov ecx, count; mov eax, 0x07070707; rep stosb; vmmcall */
+function filling(to: number, count: number): Guest {
+  const word = (n: number): number[] => [n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff, n >>> 24]
+  const g = new Guest([0xbf, ...word(to), 0xb9, ...word(count), 0xb8, ...word(0x07070707), 0xf3, 0xaa, ...VMMCALL], true)
+  g.bytes(0x200000, new Array<number>(0x4000).fill(0x55))
+  return g
+}
+
+const bytesOf = (g: Guest, value: number): number =>
+  new Uint8Array(g.memory.buffer, DRAM_BASE + 0x200000, 0x4000).reduce((sum, byte) => sum + (byte === value ? 1 : 0), 0)
+
+test('REP STOS asks for whole pages that it overwrites without what they held, and for no others', () => {
+  for (const [to, count, filled] of [
+    [0x200000, 0x1000, [0x200]],
+    [0x200000, 0xfff, []],
+    [0x200001, 0x1000, []],
+    [0x200800, 0x2000, [0x201]],
+    [0x201000, 0x2001, [0x201, 0x202]],
+  ] as const) {
+    const g = filling(to, count)
+    equal(g.run(10_000), '81')
+    deepEqual(g.filled, filled, `${count} bytes at ${to}`)
+    deepEqual([bytesOf(g, 7), bytesOf(g, 0x55)], [count, 0x4000 - count])
+    deepEqual(g.registers()[1], 0)
+  }
+})
+
+test('REP STOS leaves a page alone that it may not write', () => {
+  const absent = filling(0x200000, 0x2000)
+  absent.poke(absent.pte(0x201000, NESTED), 0n)
+  equal(absent.run(10_000), '400')
+  deepEqual([absent.filled, absent.registers()[1], bytesOf(absent, 0x55)], [[0x200], 0x1000, 0x3000])
+  absent.poke(absent.pte(0x201000, NESTED), 0x201007n)
+  equal(absent.run(10_000), '81')
+  deepEqual([absent.filled, bytesOf(absent, 7)], [[0x200, 0x201], 0x2000])
+
+  const guarded = filling(0x200000, 0x1000)
+  guarded.poke(guarded.pte(0x200000), 0x200005n)
+  guarded.handler(14, VMMCALL)
+  equal(guarded.run(10_000), '81')
+  deepEqual([guarded.filled, guarded.registers()[1], bytesOf(guarded, 0x55)], [[], 0x1000, 0x4000])
+
+  const watched = filling(0x200000, 0x1000)
+  // A data breakpoint on the last byte: every store is looked at by itself.
+  watched.poke(VMCB + V.VMCB_DR7, 0x10401n)
+  equal(watched.run(10_000), '81')
+  deepEqual([watched.filled, bytesOf(watched, 7)], [[], 0x1000])
+})
+
+/** call `to` at `at` bytes from the start of the code. */
+const callOf = (to: number, at: number): number[] => [0xe8, ...[0, 8, 16, 24].map((shift) => ((to - CODE - at - 5) >> shift) & 0xff)]
+const INC_EDX_RET = [0xff, 0xc2, 0xc3]
+
+test('REP STOS over a page of cached code drops the code', () => {
+  // xor edx, edx; call 0x200000; mov edi, 0x200000; mov ecx, 0x1000; mov eax, 0xc3c3c3c3; rep stosb; call 0x200000; vmmcall
+  const fill = [0xbf, 0, 0, 0x20, 0, 0xb9, 0, 0x10, 0, 0, 0xb8, 0xc3, 0xc3, 0xc3, 0xc3, 0xf3, 0xaa]
+  const g = new Guest([0x31, 0xd2, ...callOf(0x200000, 2), ...fill, ...callOf(0x200000, 7 + fill.length), ...VMMCALL], true)
+  g.bytes(0x200000, INC_EDX_RET)
+  equal(g.run(10_000), '81')
+  deepEqual([g.filled, g.registers()[2]], [[0x200], 1])
+})
+
+test('a page that stands in the write TLB leaves it when code is cached of it', () => {
+  // xor edx, edx; mov [0x200010], dl; call 0x200000; mov byte [0x200000], 0xc3; call 0x200000; vmmcall
+  const touch = [0x88, 0x14, 0x25, 0x10, 0, 0x20, 0]
+  const change = [0xc6, 0x04, 0x25, 0, 0, 0x20, 0, 0xc3]
+  const g = new Guest([0x31, 0xd2, ...touch, ...callOf(0x200000, 9), ...change, ...callOf(0x200000, 22), ...VMMCALL], true)
+  g.bytes(0x200000, INC_EDX_RET)
+  equal(g.run(10_000), '81')
+  equal(g.registers()[2], 1)
 })

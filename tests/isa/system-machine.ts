@@ -113,7 +113,7 @@ export class SystemMachine {
     this.kernel = new CoreKernel(
       wasm,
       this.memory,
-      { frame },
+      { frame, frame_to_fill: frame },
       { entropy32: () => (random += 0x01010101), tscHost: () => 1e6 },
       opcodeTable(),
     )

@@ -114,7 +114,7 @@ export class CoreKernel {
   ) {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
       env: { memory },
-      fabric: { frame: fabric.frame },
+      fabric: { frame: fabric.frame, frame_to_fill: fabric.frame_to_fill },
       platform: { entropy32: () => platform.entropy32(), tsc_host: () => platform.tscHost() },
     })
     this.exports = instance.exports as unknown as KernelExports

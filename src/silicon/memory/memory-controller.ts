@@ -22,7 +22,6 @@ export interface MemoryControllerOptions {
 interface KernelExports extends FabricKernel {
   init(): void
   look(first: number, frames: number, key: number): number
-  frame_to_fill(frame: number, key: number): number
   changed_range(first: number, frames: number): void
   surrender_key(key: number): void
 }
@@ -70,7 +69,7 @@ export class MemoryController implements Fabric, DmaPort, MemoryBus {
 
   /** The kernel's functions as the core's kernel imports them (module `fabric`). */
   kernelImports(): FabricKernel {
-    return { frame: this.kernel.frame }
+    return { frame: this.kernel.frame, frame_to_fill: this.kernel.frame_to_fill }
   }
 
   contains(spa: number, length: number): boolean {

@@ -42,6 +42,8 @@ import {
   CORE_STATE_STRIDE,
   REGION_TABLE,
   WATCH_BASE,
+  WATCH_CODE,
+  WATCH_WRITABLE,
 } from '../../fabric-layout'
 import { JUMP_CACHE, JUMP_CACHE_ENTRIES, JUMP_ENTRY_BYTES, TLB_ENTRIES, TLB_WRITE } from '../state/layout'
 
@@ -87,8 +89,10 @@ function mark_lines(frame: u32, from: u32, to: u32): void {
 
 /** Has the memory controller report changes of `frame`, and takes it out of every write TLB. */
 function watch(frame: u32): void {
-  if (load<u8>(WATCH_BASE + frame) & 1) return
-  store<u8>(WATCH_BASE + frame, load<u8>(WATCH_BASE + frame) | 1)
+  const watched: u32 = load<u8>(WATCH_BASE + frame)
+  if (watched & WATCH_CODE) return
+  store<u8>(WATCH_BASE + frame, WATCH_CODE)
+  if (!(watched & WATCH_WRITABLE)) return
   const cores = load<u32>(CODE_CACHE_WORDS, CODE_CORES)
   for (let core: u32 = 0; core < cores; core++) {
     const table: usize = CORE_STATE_BASE + core * CORE_STATE_STRIDE + TLB_WRITE
@@ -210,7 +214,7 @@ function drop_range(frame: u32, from: u32, to: u32): void {
     entry = next
   }
   store<u64>(CODE_LINES_BASE + frame * 8, lines)
-  if (!lines) store<u8>(WATCH_BASE + frame, load<u8>(WATCH_BASE + frame) & ~1)
+  if (!lines) store<u8>(WATCH_BASE + frame, load<u8>(WATCH_BASE + frame) & ~WATCH_CODE)
 }
 
 function lines_of(entry: u32): u64 {
@@ -252,7 +256,7 @@ export function code_clear(): void {
 function clear_frame(frame: u32): void {
   store<u32>(CODE_FRAME_HEADS + frame * 4, 0)
   store<u64>(CODE_LINES_BASE + frame * 8, 0)
-  store<u8>(WATCH_BASE + frame, load<u8>(WATCH_BASE + frame) & ~1)
+  store<u8>(WATCH_BASE + frame, load<u8>(WATCH_BASE + frame) & ~WATCH_CODE)
 }
 
 /** Room for a block of `bytes` in the arena; clears the arena when it is full. Not to be called while a block runs. */

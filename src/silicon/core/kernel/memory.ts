@@ -9,9 +9,10 @@ import {
   TLB_READ,
   TLB_WRITE,
 } from '../state/layout'
-import { FRAME_BYTES, WATCH_BASE } from '../../fabric-layout'
+import { FRAME_BYTES, WATCH_BASE, WATCH_CODE } from '../../fabric-layout'
 import { AC, faulted, raise_error } from './fault'
 import { mmu_fill, mmu_sync } from './mmu'
+import { ACCESS_WHOLE } from './walk'
 import { code_written } from './code-cache'
 import { debug_data_hit } from './debug'
 
@@ -89,12 +90,24 @@ function write_in_page(s: usize, la: u64, n: u32, v: u64, access: u32): void {
   watched_store(s, p, n)
 }
 
+/**
+ * Linear-memory address of the page at `la`, which the TLB does not have and the caller overwrites at once, come what may; 0 where that is to be done by single
+ * stores, and perhaps a fault pending.
+ */
+export function page_to_fill(s: usize, la: u64): usize {
+  if (load<u8>(s, DR7)) return 0
+  const p = mmu_fill(s, la, WRITE | ACCESS_WHOLE)
+  if (p <= NO_MEMORY) return 0
+  watched_store(s, p, FRAME_BYTES)
+  return p
+}
+
 /** Drops cached code that a store to the frame last filled has overwritten. */
 // @ts-ignore: decorator
 @inline
 function watched_store(s: usize, p: usize, n: u32): void {
   const frame = load<u32>(s, LAST_FRAME)
-  if (load<u8>(WATCH_BASE + frame)) code_written(frame, <u32>p & 0xfff, n)
+  if (load<u8>(WATCH_BASE + frame) & WATCH_CODE) code_written(frame, <u32>p & 0xfff, n)
 }
 
 /** Bytes of [la, la+n) that lie in its first page. */
@@ -290,7 +303,7 @@ export function phys_load64(s: usize, spa: u64): u64 {
 function physical_store(s: usize, spa: u64, n: u32): usize {
   const p = physical(s, spa)
   const frame = <u32>(spa >> 12)
-  if (p && load<u8>(WATCH_BASE + frame)) code_written(frame, <u32>spa & 0xfff, n)
+  if (p && load<u8>(WATCH_BASE + frame) & WATCH_CODE) code_written(frame, <u32>spa & 0xfff, n)
   return p
 }
 export function phys_store8(s: usize, spa: u64, v: u64): void {

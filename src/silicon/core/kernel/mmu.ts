@@ -8,13 +8,13 @@ import {
 import { FAULT_NOT_CANONICAL } from '../state/system-layout'
 import { MMU_CODE_PAGES, MMU_GIANT_PAGES, MMU_LARGE_PAGES, MMU_PAGE_READ, MMU_PAGE_WRITE, MMU_PDPTE, PAGE_USER } from './svm-state'
 import { CR0_PG, CR4_PAE, CR4_PCIDE, CR4_PKE, EFER_LMA } from '../../../spec/x86/control-registers'
-import { WATCH_BASE } from '../../fabric-layout'
+import { WATCH_BASE, WATCH_CODE, WATCH_WRITABLE } from '../../fabric-layout'
 import { R_NEXT } from '../ir/results'
 import { GP, raise_error, raise_page, SS_FAULT } from './fault'
 import { mark_bit, mmu_new_space, mmu_select, mmu_sync, watches_data } from './mmu-space'
-import { frame_pointer, NO_FRAME, nested_address, nested_error, private_key, PTE_P, guest_frame } from './walk-nested'
+import { frame_pointer, frame_pointer_to_fill, NO_FRAME, nested_address, nested_error, private_key, PTE_P, guest_frame } from './walk-nested'
 import {
-  ACCESS_FETCH, ACCESS_IMPLICIT, ACCESS_KIND, ACCESS_PROBE, ACCESS_STACK, ACCESS_WRITE, found_frame, found_global, found_key, found_shift, found_user, page_error,
+  ACCESS_FETCH, ACCESS_IMPLICIT, ACCESS_KIND, ACCESS_PROBE, ACCESS_STACK, ACCESS_WHOLE, ACCESS_WRITE, found_frame, found_global, found_key, found_shift, found_user, page_error,
   pdpte_reserved, translate, WALK_NESTED_FINAL, WALK_NOT_CANONICAL, WALK_OK, WALK_PAGE_FAULT,
 } from './walk'
 import { svm_npf } from './svm-record'
@@ -47,7 +47,7 @@ export function mmu_fill(s: usize, la: u64, access: u32): usize {
 
   const frame = found_frame
   if (frame == NO_FRAME) return no_memory(s)
-  const page = frame_pointer(s, frame, found_key)
+  const page = access & ACCESS_WHOLE ? frame_pointer_to_fill(s, frame, found_key) : frame_pointer(s, frame, found_key)
   if (!page) return no_memory(s)
   store<u32>(s, frame, LAST_FRAME)
   if (!(access & ACCESS_PROBE)) enter(s, la, access, page, frame)
@@ -99,7 +99,9 @@ function enter(s: usize, la: u64, access: u32, page: usize, frame: u32): void {
   if (watches_data(s)) return
   const index = number & (TLB_ENTRIES - 1)
   const nature: u32 = found_user ? PAGE_USER : everywhere ? load<u32>(s, GLOBAL_SPACE) : 0
-  if (kind == ACCESS_WRITE && !(load<u8>(WATCH_BASE + frame) & 1)) {
+  const watched: u32 = load<u8>(WATCH_BASE + frame)
+  if (kind == ACCESS_WRITE && !(watched & WATCH_CODE)) {
+    if (!watched) store<u8>(WATCH_BASE + frame, WATCH_WRITABLE)
     set_entry(s + TLB_WRITE + index * 16, tag, la, page, frame)
     store<u32>(s + MMU_PAGE_WRITE + index * 4, nature)
   }

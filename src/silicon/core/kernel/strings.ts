@@ -8,7 +8,7 @@ import { linear } from './address'
 import { condition } from './alu'
 import { faulted, rec_b, rec_c, rec_d, rec_imm16, this_pc } from './fault'
 import { get_sized, put_sized } from './integer'
-import { read_hit, slow_load, slow_store, write_hit } from './memory'
+import { page_to_fill, read_hit, slow_load, slow_store, write_hit } from './memory'
 import { string_compare_flags } from './compare'
 
 const REP: u32 = 2
@@ -108,7 +108,8 @@ function bulk(s: usize, rec: usize, id: u32, count: u64): u64 {
   linear(s, ES, (load<u64>(s, RDI) & mask) + bytes - n, n, true)
   if (id == H_MOVS) linear(s, rec_d(rec), (load<u64>(s, RSI) & mask) + bytes - n, n, false)
   if (faulted(s)) return 0
-  const q = write_hit(s, to, bytes)
+  let q = write_hit(s, to, bytes)
+  if (!q && id == H_STOS && bytes == <u32>PAGE) q = page_to_fill(s, to)
   if (!q) return 0
   if (id == H_MOVS) {
     if (((load<u64>(s, RSI) & mask) + bytes - 1) & ~mask) return 0

@@ -56,8 +56,8 @@ export const HOST_CR8 = 0x60130
 
 // ---- soft MMU, below MMU_AREA
 /** u32 per entry of the read and write TLBs: PAGE_USER, GLOBAL_SPACE of a global supervisor page, or 0. */
-export const MMU_PAGE_READ = 0x48000
-export const MMU_PAGE_WRITE = 0x4c000
+export const MMU_PAGE_READ = 0x180000
+export const MMU_PAGE_WRITE = 0x190000
 export const PAGE_USER = 1
 
 // ---- soft MMU, at MMU_AREA

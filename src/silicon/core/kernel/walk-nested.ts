@@ -10,13 +10,17 @@ import {
   MMU_NESTED, MMU_NESTED_TLB, MMU_NESTED_TLB_COUNT, MMU_TABLES, MMU_TABLES_COUNT, SVM_HOST, SVM_HOST_LA57, SVM_HOST_NXE, SVM_N_CR3,
 } from './svm-state'
 import { NPF_FETCH, NPF_PRESENT, NPF_RESERVED, NPF_USER, NPF_WRITE } from '../../../spec/svm/exit-codes'
-import { FABRIC_BASE, FABRIC_CHANGED_COUNT, FABRIC_EPOCH, FRAMES_MAX, WATCH_BASE } from '../../fabric-layout'
+import { FABRIC_BASE, FABRIC_CHANGED_COUNT, FABRIC_EPOCH, FRAMES_MAX, WATCH_BASE, WATCH_CODE } from '../../fabric-layout'
 import { code_frame_changed } from './code-cache'
 import { mmu_sync } from './mmu-space'
 
 // @ts-ignore: decorator
 @external('fabric', 'frame')
 declare function fabric_frame(frame: u32, key: u32): usize
+
+// @ts-ignore: decorator
+@external('fabric', 'frame_to_fill')
+declare function fabric_frame_to_fill(frame: u32, key: u32): usize
 
 /** A frame that no DRAM answers for. */
 export const NO_FRAME: u32 = 0xffffffff
@@ -52,7 +56,17 @@ let walked_flags: u32 = 0
 /** Linear-memory address of `frame` as seen under `key`, or 0 where no DRAM answers. Acts at once on what the fabric reports. */
 export function frame_pointer(s: usize, frame: u32, key: u32): usize {
   if (frame >= <u32>FRAMES_MAX) return 0
-  const p = fabric_frame(frame, key)
+  return synced(s, fabric_frame(frame, key))
+}
+
+/** The same for somebody who overwrites all of the frame, come what may. */
+export function frame_pointer_to_fill(s: usize, frame: u32, key: u32): usize {
+  return frame < <u32>FRAMES_MAX ? synced(s, fabric_frame_to_fill(frame, key)) : 0
+}
+
+// @ts-ignore: decorator
+@inline
+function synced(s: usize, p: usize): usize {
   if (load<u32>(FABRIC_BASE, FABRIC_EPOCH) != load<u32>(s, EPOCH_SEEN) || load<u32>(FABRIC_BASE, FABRIC_CHANGED_COUNT)) mmu_sync(s)
   return p
 }
@@ -136,7 +150,7 @@ function nested_mark(s: usize, at: u64, entry: u64): void {
   const p = system_pointer(s, at)
   if (!p) return
   store<u64>(p, entry)
-  if (load<u8>(WATCH_BASE + frame_of(at)) & 1) code_frame_changed(frame_of(at))
+  if (load<u8>(WATCH_BASE + frame_of(at)) & WATCH_CODE) code_frame_changed(frame_of(at))
 }
 
 /**
@@ -186,5 +200,5 @@ export function table_mark(s: usize, gpa: u64, entry: u64, bytes: u32): void {
   if (!p) return
   if (bytes == 4) store<u32>(p + (<usize>gpa & 0xfff), <u32>entry)
   else store<u64>(p + (<usize>gpa & 0xfff), entry)
-  if (load<u8>(WATCH_BASE + frame) & 1) code_frame_changed(frame)
+  if (load<u8>(WATCH_BASE + frame) & WATCH_CODE) code_frame_changed(frame)
 }

@@ -27,6 +27,8 @@ export const ACCESS_KIND: u32 = 3
 export const ACCESS_IMPLICIT: u32 = 4
 export const ACCESS_PROBE: u32 = 8
 export const ACCESS_STACK: u32 = 16
+/** The whole page will be overwritten: its content is not wanted. */
+export const ACCESS_WHOLE: u32 = 32
 
 // Bits of a page-fault error code (section 8.4.2).
 const PF_PRESENT: u32 = 1

@@ -219,9 +219,9 @@ export const SCRATCH = 0x940
 export const SYSTEM_AREA = 0xe00
 
 // ---- soft TLBs: direct-mapped, 16-byte entries { tag u64 = linear page | CTX, host - linear u32, frame u32 }
-export const TLB_READ = 0x1000
-export const TLB_WRITE = 0x11000
-export const TLB_ENTRIES = 4096
+export const TLB_READ = 0x100000
+export const TLB_WRITE = 0x140000
+export const TLB_ENTRIES = 16384
 export const TLB_EXEC = 0x21000
 /** A program's page n has slot n ^ SPACE * SPACE_SPREAD, one of the upper half slot n, so that programs at the same addresses do not evict each other. */
 export const TLB_EXEC_ENTRIES = 1024

@@ -22,6 +22,7 @@ import {
   FRAME_SHIFT,
   FRAME_TABLE_BASE,
   WATCH_BASE,
+  WATCH_CODE,
 } from '../../fabric-layout'
 import {
   CIPHER_FRAMES_MAX,
@@ -60,7 +61,7 @@ export function frame(frame: u32, key: u32): usize {
   return take(frame, key, true)
 }
 
-/** As `frame` for somebody who overwrites all of it: what it held is neither decrypted nor encrypted. */
+/** See FabricKernel in fabric.ts. */
 export function frame_to_fill(frame: u32, key: u32): usize {
   return take(frame, key, false)
 }
@@ -211,7 +212,7 @@ function new_epoch(): void {
 
 /** Reports a watched frame whose content, as some core last saw it, may have changed. */
 function changed(frame: u32): void {
-  if (!(load<u8>(WATCH_BASE + frame) & 1)) return
+  if (!(load<u8>(WATCH_BASE + frame) & WATCH_CODE)) return
   const n = load<u32>(FABRIC_BASE, FABRIC_CHANGED_COUNT)
   if (n < CHANGED_MAX) store<u32>(FABRIC_BASE + FABRIC_CHANGED + n * 4, frame)
   if (n <= CHANGED_MAX) store<u32>(FABRIC_BASE, n + 1, FABRIC_CHANGED_COUNT)
