@@ -30,7 +30,7 @@ const slow: Measurements = {
 }
 
 test('goals are judged with SEV on, by geometric means, and only where there are figures', () => {
-  const goals = Object.fromEntries(goalsOf(fast, slow, 512).map((goal) => [goal.what, [Number(goal.measured.toFixed(3)), isMet(goal)]]))
+  const goals = Object.fromEntries(goalsOf(fast, [slow], 512).map((goal) => [goal.what, [Number(goal.measured.toFixed(3)), isMet(goal)]]))
   assert.deepEqual(goals, {
     'time to the shell over QEMU TCG, SEV': [0.9, true],
     'integer mix, SEV': [0.632, false],

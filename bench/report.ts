@@ -18,13 +18,21 @@ export interface Report {
   readonly guest: { readonly kernel: string; readonly append: string; readonly memoryMiB: number; readonly sha256: Record<string, string> }
   readonly peers: readonly Peer[]
   readonly measurements: Measurements
-  /** cbit beside peers that are much slower, with the small sizes. */
-  readonly slow: { readonly samples: number; readonly peers: readonly Peer[]; readonly measurements: Measurements } | undefined
+  /** cbit beside each of the peers that are much slower. */
+  readonly apart: readonly ApartRun[]
   /** What could not be measured, each with the reason. */
   readonly skipped: readonly string[]
   readonly snapshots: readonly SnapshotMeasurement[]
   readonly migrations: readonly MigrationMeasurement[]
   readonly goals: readonly Goal[]
+}
+
+export interface ApartRun {
+  readonly samples: number
+  readonly peers: readonly Peer[]
+  readonly measurements: Measurements
+  /** With the small sizes. */
+  readonly small: boolean
 }
 
 const ratioPairs: readonly (readonly [PeerName, PeerName])[] = [
@@ -36,18 +44,20 @@ const ratioPairs: readonly (readonly [PeerName, PeerName])[] = [
 ]
 
 export function toJson(report: Report): string {
-  const { peers, measurements, slow, ...rest } = report
-  const described = Object.fromEntries(
-    [...peers, ...(slow?.peers ?? [])].map((peer) => [peer.name, { label: peer.label, is: peer.describe() }]),
-  )
+  const { peers, measurements, apart, ...rest } = report
+  const described = Object.fromEntries(allPeers(report).map((peer) => [peer.name, { label: peer.label, is: peer.describe() }]))
   const content = {
     ...rest,
     peers: described,
     ...contentOf(measurements, peers),
-    ...(slow && { slow: { samples: slow.samples, ...contentOf(slow.measurements, slow.peers) } }),
+    apart: apart.map(({ samples, small, measurements, peers }) => ({ samples, small, ...contentOf(measurements, peers) })),
   }
   return JSON.stringify(content, (_, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(6)) : value), 2) + '\n'
 }
+
+const allPeers = ({ peers, apart }: Report): Peer[] => [...peers, ...apart.flatMap((run) => run.peers)]
+const allMeasurements = ({ measurements, apart }: Pick<Report, 'measurements' | 'apart'>): Measurement[] =>
+  [measurements, ...apart.map((run) => run.measurements)].flatMap(({ list }) => list)
 
 function contentOf({ list, peakResidentMiB }: Measurements, peers: readonly Peer[]): object {
   const measurements = list.map((one) => ({
@@ -82,22 +92,20 @@ export function tableOf({ peers, clock, measurements: { list } }: Pick<Report, '
     ...peers.map((peer) => `${peer.label}, s`),
     ...pairs.map(([above, below]) => `${label(above)} / ${label(below)}`),
   ]
-  const overall = pairs.some(([, below]) => below === 'cbit') && peers.some((peer) => peer.slow)
-  const slowMean = ['all, geometric mean', ...peers.map(() => ''), ...pairs.map(([above]) => ratio(speedOver(list, above)))]
-  return [head, ...rows, ...(overall ? [slowMean] : means)]
+  const overall = pairs.some(([, below]) => below === 'cbit') && peers.some((peer) => peer.apart)
+  const overallMean = ['all, geometric mean', ...peers.map(() => ''), ...pairs.map(([above]) => ratio(speedOver(list, above)))]
+  return [head, ...rows, ...(overall ? [overallMean] : means)]
 }
 
-/** The second table: cbit and its slow peers. */
-function slowTable({ slow, clock }: Report): string[][] {
-  return slow ? tableOf({ clock, peers: slow.peers, measurements: slow.measurements }) : []
-}
+/** A table for each of the slow peers. */
+const apartTables = ({ apart, clock }: Report): string[][][] => apart.map((run) => tableOf({ clock, ...run }))
 
 function seconds(ms: number | undefined): string {
   return ms === undefined ? '' : (ms / 1000).toFixed(ms < 10_000 ? 3 : 2)
 }
 
 export function toText(report: Report): string {
-  const tables = [tableOf(report), slowTable(report)].filter((table) => table.length > 1)
+  const tables = [...(report.peers.length > 0 ? [tableOf(report)] : []), ...apartTables(report)].filter((table) => table.length > 1)
   return [
     ...tables.map((table) => [...alignedLines(table), ''].join('\n')),
     ...goalLines(report),
@@ -125,20 +133,20 @@ export function goalLines({ goals }: Report): string[] {
   })
 }
 
-export function warnings({ load, machine, measurements, slow, skipped }: Report): string[] {
+export function warnings({ load, machine, measurements, apart, skipped }: Report): string[] {
   const found: string[] = []
   if (load.before > 0.5) {
     found.push(`The machine was not quiet: a load of ${load.before.toFixed(1)} on ${machine.processors} processors before the run.`)
   }
-  for (const { agree, name, outputs } of [...measurements.list, ...(slow?.measurements.list ?? [])]) {
+  for (const { agree, name, outputs } of allMeasurements({ measurements, apart })) {
     if (!agree) found.push(`The results of '${name}' differ: ${JSON.stringify(outputs)}`)
   }
   return [...found, ...skipped.map((reason) => `Not measured: ${reason}.`)]
 }
 
 export function toMarkdown(report: Report): string {
-  const { machine, guest, peers, samples, clock, when, quick, slow } = report
-  const described = [...peers, ...(slow?.peers ?? [])].map((peer) => peer.describe())
+  const { machine, guest, samples, clock, when, quick, apart } = report
+  const described = allPeers(report).map((peer) => peer.describe())
   return [
     `Taken ${when}${quick ? ' with `--quick`' : ''}, median of ${samples}${clock === 'processor' ? ' of processor time' : ''}, on ${machine.processors} × ${machine.processor}` +
       `${machine.virtualised ? ' (in a virtual machine)' : ''}, ${machine.memoryGiB} GiB, ${machine.system}.`,
@@ -148,11 +156,15 @@ export function toMarkdown(report: Report): string {
     '',
     ...markdownTable(tableOf(report)),
     '',
-    ...(slow ? [`Beside the slower peers, with small sizes, median of ${slow.samples}:`, '', ...markdownTable(slowTable(report)), ''] : []),
+    ...apartTables(report).flatMap((table, n) => [headingOf(apart[n]!), '', ...markdownTable(table), '']),
     ...goalLines(report).map((text) => `- ${text.replace(/ {2,}/, ': ')}`),
     ...movingLines(report).map((text) => `- ${text}`),
     '',
   ].join('\n')
+}
+
+function headingOf({ peers, small, samples }: ApartRun): string {
+  return `Beside ${peers.find((peer) => peer.apart)!.label}${small ? ', with small sizes' : ''}, ${samples === 1 ? 'one round' : `median of ${samples}`}:`
 }
 
 function markdownTable([head, ...rows]: readonly string[][]): string[] {

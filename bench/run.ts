@@ -16,7 +16,7 @@ import { cbitPeer, cbitWords } from './peers/cbit.js'
 import { BenchError, type GuestFiles, type Peer, type PeerName } from './peers/peer.js'
 import { qemuPeer } from './peers/qemu.js'
 import { v86Peer } from './peers/v86.js'
-import { toJson, toText, type Report } from './report.js'
+import { type ApartRun, toJson, toText, type Report } from './report.js'
 import { workloads } from './workloads/all.js'
 import type { Workload } from './workloads/workload.js'
 
@@ -86,9 +86,7 @@ async function main(flags: Flags): Promise<void> {
   const measurements: Measurements = boots
     ? await measure({ ...common, peers, filesFor: () => files, workloads: available(chosen, guest64, skipped) })
     : { list: [], peakResidentMiB: {} }
-  const slow = boots
-    ? await measureSlow(flags, chosen, guest64, skipped, { ...common, quick: true, samples: flags.slowSamples })
-    : undefined
+  const apart = boots ? await measureApart(flags, chosen, guest64, skipped, { ...common, samples: flags.slowSamples }) : []
   const named = (name: (typeof others)[number], otherwise: boolean): boolean => flags.only?.includes(name) ?? otherwise
   const snapshots = named('snapshot', !flags.quick) ? await measureSnapshots({ files, samples, progress }) : []
   const migrations = named('migration', !flags.quick)
@@ -96,12 +94,16 @@ async function main(flags: Flags): Promise<void> {
     : []
   const report: Report = {
     when: new Date().toISOString().slice(0, 10),
-    ...{ quick: flags.quick ?? false, samples, clock, peers, measurements, slow, skipped, snapshots, migrations },
+    ...{ quick: flags.quick ?? false, samples, clock, peers, measurements, apart, skipped, snapshots, migrations },
     machine: describeMachine(),
     load: { before, after: load() },
     guest: { kernel: kernelName(files.kernel), append: files.append, memoryMiB: files.memoryMiB, sha256: hashes(files) },
     goals: [
-      ...goalsOf(measurements, slow?.measurements, files.memoryMiB),
+      ...goalsOf(
+        measurements,
+        apart.map((run) => run.measurements),
+        files.memoryMiB,
+      ),
       ...snapshotGoals(snapshots, clock),
       ...migrationGoals(migrations),
     ],
@@ -110,8 +112,8 @@ async function main(flags: Flags): Promise<void> {
   if (flags.json) writeFileSync(flags.json, toJson(report))
   if (flags.docs) writeDocument(report)
   // A wrong result is no matter of speed.
-  const all = [...measurements.list, ...(slow?.measurements.list ?? [])]
-  if (all.some(({ agree }) => !agree)) process.exitCode = 1
+  const all = [measurements, ...apart.map((run) => run.measurements)]
+  if (all.some(({ list }) => list.some(({ agree }) => !agree))) process.exitCode = 1
 }
 
 const fastNames: readonly PeerName[] = ['qemu', 'cbit', 'cbit-sev']
@@ -139,41 +141,50 @@ function peersOf(flags: Flags): Peer[] {
   return fastNames.filter((name) => flags.peers?.includes(name) ?? true).map((name) => peerOf(name, flags))
 }
 
-/** Bochs and v86 beside cbit. Where one is not installed and was not asked for, it is left out with the reason. */
-async function measureSlow(
+/** cbit beside Bochs, and beside v86. Where one is not installed and was not asked for, it is left out with the reason. */
+async function measureApart(
   flags: Flags,
   chosen: readonly Workload[],
   guest64: PreparedGuest,
   skipped: string[],
   common: Pick<MeasureOptions, 'quick' | 'samples' | 'clock' | 'progress'>,
-): Promise<Report['slow']> {
+): Promise<ApartRun[]> {
   const wanted = flags.peers ? slowNames.filter((name) => flags.peers!.includes(name)) : flags.quick ? [] : slowNames
-  const guests = new Map<PeerName, PreparedGuest>([['cbit', guest64]])
-  const peers = [peerOf('cbit', flags)]
+  const runs: ApartRun[] = []
   for (const peer of wanted.map((name) => peerOf(name, flags))) {
     try {
       const guest = peer.architecture === 'i386' ? await preparedGuest('i386', { memoryMiB: flags.memory }, progress) : guest64
       await peer.prepare?.(guest.files, progress)
       peer.describe()
-      guests.set(peer.name, guest)
-      peers.push(peer)
+      runs.push(await measureBeside(peer, guest, flags, chosen, guest64, skipped, common))
     } catch (error) {
       if (flags.peers || !(error instanceof BenchError || error instanceof CliError)) throw error
       skipped.push(`${peer.label}: ${error.message}`)
     }
   }
-  if (peers.length === 1) return undefined
-  const shared = [...guests.values()].reduce(
-    (list, guest) => available(list, guest, skipped),
-    chosen.filter(({ quickSize }) => quickSize > 0),
-  )
-  const measurements: Measurements = await measure({
+  return runs
+}
+
+async function measureBeside(
+  peer: Peer,
+  guest: PreparedGuest,
+  flags: Flags,
+  chosen: readonly Workload[],
+  guest64: PreparedGuest,
+  skipped: string[],
+  common: Pick<MeasureOptions, 'quick' | 'samples' | 'clock' | 'progress'>,
+): Promise<ApartRun> {
+  const peers = [peerOf('cbit', flags), peer]
+  const small = common.quick || peer.apart === 'small'
+  const sized = chosen.filter(({ quickSize }) => !small || quickSize > 0)
+  const measurements = await measure({
     ...common,
+    quick: small,
     peers,
-    filesFor: (peer) => guests.get(peer.name)!.files,
-    workloads: shared,
+    filesFor: (one) => (one === peer ? guest : guest64).files,
+    workloads: available(available(sized, guest64, skipped), guest, skipped),
   })
-  return { samples: common.samples, peers, measurements }
+  return { samples: common.samples, peers, measurements, small }
 }
 
 /** The workloads whose programs the guest has; for the others the reason is noted. */

@@ -16,7 +16,7 @@ export function bochsPeer(program = 'bochs-bin'): Peer {
   return {
     name: 'bochs',
     label: 'Bochs',
-    slow: true,
+    apart: 'small',
     serial: 'socket',
     command(guest, port) {
       const file = join(folder, 'bochsrc')

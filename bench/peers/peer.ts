@@ -16,8 +16,8 @@ export interface Peer {
   readonly name: PeerName
   /** For tables and plots. */
   readonly label: string
-  /** So slow that it is measured by itself beside cbit, with the small sizes and few rounds. */
-  readonly slow?: boolean
+  /** So slow that it is measured by itself beside cbit, in few rounds: with the sizes that all have, or with small ones. */
+  readonly apart?: 'full' | 'small'
   /** What it can run; default amd64. */
   readonly architecture?: Architecture
   /** Makes what it needs besides the guest's files; throws BenchError where it cannot. */

@@ -154,7 +154,7 @@ export class RunningGuest {
   /** Ends the guest by its own means. */
   async powerOff(): Promise<void> {
     // Not every emulator ends with its guest.
-    if (this.peer.slow) return this.kill()
+    if (this.peer.apart) return this.kill()
     const closed = new Promise<void>((resolve) => this.child.once('close', () => resolve()))
     this.type('poweroff\n')
     const patience = setTimeout(() => this.kill(), 60_000)

@@ -25,7 +25,7 @@ export function v86Peer(): Peer {
   return {
     name: 'v86',
     label: 'v86, 32-bit',
-    slow: true,
+    apart: 'full',
     architecture: 'i386',
     command: ({ kernel, initrd, append, memoryMiB }) => [
       process.execPath,

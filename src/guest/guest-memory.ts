@@ -12,9 +12,22 @@ export function pageDown(value: number): number {
   return Math.floor(value / PAGE_BYTES) * PAGE_BYTES
 }
 
+/** What pagedBytes has made. */
+const paged = new WeakSet<ArrayBufferLike>()
+
+/** `length` zeros to be filled, with zeros behind them to the end of the page: `wholePages` takes them as they stand instead of copying them. */
+export function pagedBytes(length: number): Uint8Array {
+  const { buffer } = new Uint8Array(pageUp(length))
+  paged.add(buffer)
+  return new Uint8Array(buffer, 0, length)
+}
+
 /** `bytes` at `gpa`, padded with zeros to whole pages. */
 export function wholePages(name: string, gpa: number, bytes: Uint8Array): LaunchRegion {
   const base = pageDown(gpa)
+  const { buffer, byteOffset, length } = bytes
+  if (base === gpa && byteOffset === 0 && pageUp(length) === buffer.byteLength && paged.has(buffer))
+    return { name, gpa, bytes: new Uint8Array(buffer) }
   const end = pageUp(gpa + bytes.length)
   if (base === gpa && end === gpa + bytes.length) return { name, gpa, bytes }
   const padded = new Uint8Array(end - base)

@@ -1,3 +1,4 @@
+export { pagedBytes } from './guest-memory.js'
 export { ImageError, type ImageProblem } from './image-error.js'
 export { MEMORY_ACPI, MEMORY_RAM, MEMORY_RESERVED } from './launch-plan.js'
 export type { BootPlatform, EntryState, GuestImage, LaunchPlan, LaunchRegion, MemoryRange } from './launch-plan.js'

@@ -1,7 +1,7 @@
 // From the options of a command to what the machine boots: files read, defaults filled in, limits checked.
 
-import { readFileSync, statSync } from 'node:fs'
-import { isMultiboot, type GuestImage } from '../../guest/index.js'
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { isMultiboot, pagedBytes, type GuestImage } from '../../guest/index.js'
 import { bootImage } from './boot-image.js'
 import { CliError } from './errors.js'
 import { exitCodes } from './ending.js'
@@ -77,12 +77,28 @@ function readImageFile(file: string, what: string): Uint8Array {
         exitCodes.usage,
       )
     }
-    return readFileSync(file)
+    return readPaged(file, status.size)
   } catch (error) {
     if (error instanceof CliError) throw error
     const { code, message } = error as NodeJS.ErrnoException
     const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'you may not read it' : message
     const advice = code === 'EACCES' ? `make it readable: sudo chmod a+r ${file}` : 'check the path'
     throw new CliError(`cannot read the ${what} '${file}': ${reason}`, advice, exitCodes.usage)
+  }
+}
+
+/** At most `size` bytes of `file`: it may have become shorter. */
+function readPaged(file: string, size: number): Uint8Array {
+  const bytes = pagedBytes(size)
+  const handle = openSync(file, 'r')
+  try {
+    for (let done = 0; done < size;) {
+      const n = readSync(handle, bytes, done, size - done, null)
+      if (n === 0) return bytes.subarray(0, done)
+      done += n
+    }
+    return bytes
+  } finally {
+    closeSync(handle)
   }
 }

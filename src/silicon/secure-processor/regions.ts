@@ -27,10 +27,12 @@ export function overlap(a: Region, b: Region): boolean {
   return a.spa < b.spa + b.length && b.spa < a.spa + a.length
 }
 
-/** Reads `from` under `key`, a chunk at a time; each byte is read once. */
+/** Reads `from` under `key`, a chunk at a time; each byte is read once. The content is good until `visit` returns. */
 export function eachChunk(fabric: Fabric, from: Region, key: number, visit: (content: Untrusted<Uint8Array>, done: number) => void): void {
+  const buffer = new Uint8Array(Math.min(CHUNK_BYTES, from.length))
   for (let done = 0; done < from.length; done += CHUNK_BYTES) {
-    const n = Math.min(CHUNK_BYTES, from.length - done)
-    visit(untrusted(fabric.read(from.spa + done, n, key)), done)
+    const chunk = buffer.subarray(0, Math.min(CHUNK_BYTES, from.length - done))
+    fabric.readInto(from.spa + done, chunk, key)
+    visit(untrusted(chunk), done)
   }
 }

@@ -81,7 +81,7 @@ async function tour(session: Session, console: Console, tell: (text: string) => 
     const map = await machine.frozen(() => mapMemory((at, length) => machine.readDram(at, length), machine.ramBase, machine.memoryBytes))
     tell("\nThe guest's memory as the provider sees it, first page at the top left:")
     console.say(`${memoryText(map, 64, 16, colour)}\n${pictureLegend(colour)}`)
-    savePicture(map, pictureFile, console)
+    await savePicture(map, pictureFile, console)
 
     if (!console.interactive) {
       console.type('poweroff\r')
@@ -126,11 +126,11 @@ function pageWith(machine: Machine, secret: Buffer): number | string {
   return 'no page begins with the secret'
 }
 
-function savePicture(map: MemoryMap, file: string, console: Console): void {
+async function savePicture(map: MemoryMap, file: string, console: Console): Promise<void> {
   const { random, readable, zero } = countLooks(map)
   console.say(`${map.pages.length} pages: ${random} random-looking, ${readable} readable, ${zero} zero`)
   try {
-    writeFileSync(file, memoryPng(map))
+    writeFileSync(file, await memoryPng(map))
     console.say(`One dot per page: ${file}`)
   } catch (error) {
     console.note(`cbit: the picture was not written: ${(error as Error).message}`)

@@ -5,7 +5,6 @@ import { disassemble } from '../../../silicon/core/decode/disassemble.js'
 import { Instruction } from '../../../silicon/core/decode/instruction.js'
 import { opcodeTable } from '../../../silicon/core/decode/opcodes.js'
 import { BlockLowering } from '../../../silicon/core/ir/lower.js'
-import { blockText } from '../../../silicon/core/ir/text.js'
 import { MODE_CODE16, MODE_CODE32, MODE_CODE64, MODE_FLAT, MODE_STACK32 } from '../../../silicon/core/state/layout.js'
 import { exitCodes } from '../ending.js'
 import { CliError } from '../errors.js'
@@ -52,11 +51,11 @@ export function addDisasm(program: Command): void {
     .action(disasm)
 }
 
-function disasm(file: string, flags: DisasmFlags): void {
+async function disasm(file: string, flags: DisasmFlags): Promise<void> {
   const code = readCode(file, flags)
   const address = parseAddress(flags.address)
   const { size, bits } = modes[flags.mode]
-  const lines = flags.ir ? withIr(code, size, bits, address) : listing(code, size, address, 0, code.length)
+  const lines = flags.ir ? await withIr(code, size, bits, address) : listing(code, size, address, 0, code.length)
   process.stdout.write(lines.join('\n') + '\n')
 }
 
@@ -100,7 +99,9 @@ function listing(code: Uint8Array, size: CodeSize, address: bigint, from: number
   return lines
 }
 
-function withIr(code: Uint8Array, size: CodeSize, bits: number, address: bigint): string[] {
+async function withIr(code: Uint8Array, size: CodeSize, bits: number, address: bigint): Promise<string[]> {
+  // Loaded here: its tables of names would delay every start of the program.
+  const { blockText } = await import('../../../silicon/core/ir/text.js')
   const lowering = new BlockLowering(opcodeTable())
   const lines: string[] = []
   for (let at = 0; at < code.length;) {

@@ -153,7 +153,7 @@ async function picture(client: ControlClient, flags: DramFlags, progress: Progre
   const map: MemoryMap = { address: reply.address!, pages: payload }
   if (typeof flags.picture === 'string') {
     try {
-      writeFileSync(flags.picture, memoryPng(map))
+      writeFileSync(flags.picture, await memoryPng(map))
     } catch (error) {
       throw new CliError(`cannot write '${flags.picture}': ${(error as Error).message}`, undefined, exitCodes.usage)
     }

@@ -24,13 +24,13 @@ test('ciphertext looks random, text and tables do not', () => {
   assert.equal(lookOf(one), 'readable')
 })
 
-test('a map of memory has a look for each page, and pictures of the right size', () => {
+test('a map of memory has a look for each page, and pictures of the right size', async () => {
   const memory = new Uint8Array(2 * 1024 * PAGE_BYTES)
   memory.set(stream(512 * PAGE_BYTES, 'map'), 0)
   memory.fill(7, 1024 * PAGE_BYTES, 1025 * PAGE_BYTES)
   const map = mapMemory((address, length) => memory.subarray(address, address + length), 0, memory.length)
   assert.deepEqual(countLooks(map), { random: 512, readable: 1, zero: 2048 - 513 })
-  const png = PNG.sync.read(Buffer.from(memoryPng(map)))
+  const png = PNG.sync.read(Buffer.from(await memoryPng(map)))
   assert.deepEqual([png.width, png.height], [1024, 8])
   assert.notDeepEqual(png.data.subarray(0, 3), png.data.subarray(4 * 1024 * 2, 4 * 1024 * 2 + 3))
   assert.equal(memoryText(map, 16, 4, false), `|${'#'.repeat(16)}|\n|${' '.repeat(16)}|\n|o${' '.repeat(15)}|\n|${' '.repeat(16)}|`)

@@ -1,6 +1,5 @@
 // Pictures of memory: a PNG with one dot per page, and a coarser one for terminals.
 
-import { PNG } from 'pngjs'
 import { looks, type MemoryMap, type PageLook } from './classify.js'
 
 const colours: Readonly<Record<PageLook, readonly [number, number, number]>> = {
@@ -14,7 +13,9 @@ const pagesAcross = 512
 const dotPixels = 2
 
 /** A PNG: 512 pages (2 MiB) to a row, first page at the top left. */
-export function memoryPng(map: MemoryMap): Uint8Array {
+export async function memoryPng(map: MemoryMap): Promise<Uint8Array> {
+  // Loaded here, as few runs of the program make a picture.
+  const { PNG } = await import('pngjs')
   const rows = Math.max(1, Math.ceil(map.pages.length / pagesAcross))
   const image = new PNG({ width: pagesAcross * dotPixels, height: rows * dotPixels, colorType: 2 })
   for (let y = 0; y < image.height; y++) {

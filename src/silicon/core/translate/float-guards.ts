@@ -4,15 +4,12 @@
  * Everything here pushes an i32, nonzero where what its name says is true.
  */
 
+import { FLOAT_QUIET, FLOAT_TO_NEAREST } from '../ir/float-modes.js'
 import { EQ, MUL, NEG, OP_ADD, OP_DIV, OP_MUL, OP_SQRT, OP_SUB, SUB, type Width } from './float-forms.js'
 import type { GuestCode } from './guest.js'
 import { simd } from './vector-form-code.js'
 import * as w from './wasm-ops.js'
 
-// Bits of the local that remembers MXCSR, as kernel/translated-vector.ts has them.
-/** Rounding to nearest, PE masked and set: an inexact result leaves no trace. */
-const QUIET = 1
-const TO_NEAREST = 2
 /** Upper half of the bits, without the sign, of a double far from the smallest normal one. */
 const SAFE_MAGNITUDE = 0x10000000
 
@@ -140,7 +137,7 @@ export class FloatGuards {
   /** An inexact result would leave no trace. */
   quiet(): void {
     this.g.get(this.mode)
-    this.g.i32(QUIET)
+    this.g.i32(FLOAT_QUIET)
     this.g.op(w.I32_AND)
   }
 
@@ -165,7 +162,7 @@ export class FloatGuards {
   exact(operation: number, of: Operation): void {
     const { g } = this
     g.get(this.mode)
-    g.i32(TO_NEAREST)
+    g.i32(FLOAT_TO_NEAREST)
     g.op(w.I32_AND)
     g.if(w.TYPE_I32)
     if (operation === OP_ADD || operation === OP_SUB) this.exactSum(operation === OP_SUB, of)

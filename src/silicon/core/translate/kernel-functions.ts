@@ -10,10 +10,9 @@ export const F_CARRY = 4
 export const F_VECTOR = 5
 export const F_X87 = 6
 export const F_FLOAT = 7
-export const F_FLOAT_MODE = 8
-export const F_FMA = 9
-export const F_CALL = 10
-export const F_STACK = 11
+export const F_FMA = 8
+export const F_CALL = 9
+export const F_STACK = 10
 
 export const kernelFunctions: readonly { readonly name: string; readonly type: FunctionType }[] = [
   { name: 'access', type: { parameters: [I32, I64, I32, I64], results: [I32] } },
@@ -24,7 +23,6 @@ export const kernelFunctions: readonly { readonly name: string; readonly type: F
   { name: 'vector', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'x87', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'slow_float', type: { parameters: [I32, I32], results: [I32] } },
-  { name: 'float_mode', type: { parameters: [I32], results: [I32] } },
   { name: 'quick_fma', type: { parameters: [F64, F64, F64], results: [F64] } },
   { name: 'call_region', type: { parameters: [I32, I64], results: [I32] } },
   { name: 'stack_records', type: { parameters: [I32, I32, I32], results: [I32] } },

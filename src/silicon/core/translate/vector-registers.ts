@@ -4,15 +4,16 @@
  */
 
 import { F32, F64, I32, V128 } from '../../../lib/wasm-encoder.js'
+import { MXCSR_PE, MXCSR_PM, MXCSR_ROUNDING } from '../ir/float-modes.js'
 import * as op from '../ir/ops.js'
 import * as V from '../ir/vector-ids.js'
 import * as S from '../state/layout.js'
 import { isInlineFloat } from './float-forms.js'
 import { type GuestCode, LOCAL_DECLARATIONS } from './guest.js'
-import { F_FLOAT_MODE } from './kernel-functions.js'
 import type { IrBlock, IrRecord } from './record.js'
 import { simdMemory, zeroVector } from './vector-form-code.js'
 import { vectorId, xmmOperands } from './vector-operands.js'
+import * as w from './wasm-ops.js'
 
 const PARAMETERS = 1
 const FIRST = LOCAL_DECLARATIONS.reduce((sum, [count]) => sum + count, PARAMETERS)
@@ -75,12 +76,21 @@ export class VectorRegisters {
     return this.double + 2
   }
 
-  /** Looks at MXCSR again, which may have changed. */
+  /** Looks at MXCSR again, which may have changed: float_mode of kernel/translated-float.ts in line. */
   reloadMode(): void {
     if (!this.floats) return
     const { g } = this
-    g.core()
-    g.call(F_FLOAT_MODE)
+    g.loadState(w.I32_LOAD, S.MXCSR)
+    g.tee(this.mode)
+    g.i32(MXCSR_ROUNDING | MXCSR_PM | MXCSR_PE)
+    g.op(w.I32_AND)
+    g.i32(MXCSR_PM | MXCSR_PE)
+    g.op(w.I32_EQ)
+    g.get(this.mode)
+    g.i32(MXCSR_ROUNDING)
+    g.op(w.I32_AND, w.I32_EQZ)
+    g.i32(1)
+    g.op(w.I32_SHL, w.I32_OR)
     g.set(this.mode)
   }
 
