@@ -236,7 +236,7 @@ export class Decoder {
     if (i.lock && !(row.row.options.lock && i.isMemory)) return false
     if (row.row.options.indexed && !this.gathers(i)) return false
     // VEX.vvvv must be 1111b (inverted: 0) where it names no operand (APM vol. 3, section 1.7.3).
-    return !row.vex || this.vvvv === 0 || row.operands.some((operand) => operand.class === 'B' || operand.class === 'H')
+    return !row.vex || this.vvvv === 0 || row.namesVvvv
   }
 
   /** Destination, index and mask of a gather are three registers (APM vol. 4, VGATHERDPD); a SIB byte there must be. */
@@ -258,10 +258,8 @@ export class Decoder {
   private modrm(row: CompiledRow, size: CodeSize, i: Instruction): void {
     i.reg = ((i.modrm >> 3) & 7) | ((this.rex & 4) << 1)
     i.rm = (i.modrm & 7) | ((this.rex & 1) << 3)
-    const class0 = row.operands
     // Moves to and from control and debug registers ignore ModRM.mod (APM vol. 3, MOV CRn).
-    const registersOnly = class0.some((operand) => operand.class === 'C' || operand.class === 'D')
-    if (i.modrm >= 0xc0 || registersOnly) return
+    if (i.modrm >= 0xc0 || row.systemRegister) return
     i.isMemory = true
     if (i.addressSize === 2) this.memory16(i)
     else this.memory32(size, i)
@@ -307,7 +305,7 @@ export class Decoder {
     i.immediate = 0
     i.immediateHigh = 0
     let second = false
-    for (const operand of row.operands) {
+    for (const operand of row.inBytes) {
       if (operand.class === 'L') i.immediate = this.byte()
       else if (operand.class === 'I' || operand.class === 'J') {
         const value = this.immediate(operand.class, operand.size, size, i)

@@ -80,6 +80,13 @@ export interface CompiledRow {
   /** REX.W demanded, or -1. */
   readonly w: number
   readonly operands: readonly Operand[]
+  // What is asked of the operands for each instruction.
+  /** Those that stand in bytes behind ModRM. */
+  readonly inBytes: readonly Operand[]
+  /** One is a control or debug register. */
+  readonly systemRegister: boolean
+  /** VEX.vvvv names one. */
+  readonly namesVvvv: boolean
 }
 
 const fixedOperands = new Set(['AL', 'CL', 'AX', 'DX', 'eAX', 'rAX', '1', '3', 'ES', 'CS', 'SS', 'DS', 'FS', 'GS', 'XMM0', 'ST'])
@@ -156,7 +163,9 @@ export function compileRow(row: OpcodeRow): CompiledRow {
   }
   if (parsed.opcode < 0) throw new Error(`opcode table: no opcode in "${row.encoding}"`)
   const operands = row.operands === '' ? [] : row.operands.split(',').map((text) => parseOperand(text.trim()))
-  return { row, ...parsed, operands }
+  const has = (classes: string): boolean => operands.some((operand) => classes.includes(operand.class))
+  const inBytes = operands.filter((operand) => 'LIJOA'.includes(operand.class))
+  return { row, ...parsed, operands, inBytes, systemRegister: has('CD'), namesVvvv: has('BH') }
 }
 
 export interface OpcodeTable {

@@ -32,8 +32,8 @@ export class BlockLowering {
   private readonly emitter = new Emitter()
   private readonly lowering = new Lowering(this.emitter, this.instruction)
   private readonly decoder: Decoder
-  /** The rule of each row, found once. */
-  private readonly ruleOf = new Map<CompiledRow, (l: Lowering) => void>()
+  /** What is known of each row, found once. */
+  private readonly known = new Map<CompiledRow, KnownRow>()
 
   /** `hotAfter`: executions after which a block of 64-bit mode is offered to the translator; 0 = never. */
   constructor(
@@ -41,7 +41,7 @@ export class BlockLowering {
     private readonly hotAfter = 0,
   ) {
     this.decoder = new Decoder(table)
-    for (const row of table.rows) this.ruleOf.set(row, ruleFor(row))
+    for (const row of table.rows) this.known.set(row, { rule: ruleFor(row), gate: gateOf(row) })
   }
 
   /**
@@ -84,11 +84,16 @@ export class BlockLowering {
   }
 
   private one(mode: number): void {
-    const { row } = this.instruction
-    const unavailable = unavailability(row, mode)
+    const { rule, gate } = this.known.get(this.instruction.row)!
+    const unavailable = gate === undefined ? -1 : unavailability(gate, mode)
     if (unavailable >= 0) this.raise(unavailable)
-    else this.ruleOf.get(row)!(this.lowering)
+    else rule(this.lowering)
   }
+}
+
+interface KnownRow {
+  readonly rule: (l: Lowering) => void
+  readonly gate: Gate | undefined
 }
 
 function ruleFor(row: CompiledRow): (l: Lowering) => void {
@@ -108,21 +113,40 @@ function ruleFor(row: CompiledRow): (l: Lowering) => void {
   }
 }
 
+/** What CR0 and CR4 may forbid: `vex` where its encoding alone can be. */
+interface Gate {
+  readonly kind: 'x87' | 'avx' | 'sse' | 'mmx' | 'none'
+  readonly vex: boolean
+}
+
+/** Of a floating-point or media instruction; undefined: nothing forbids it. */
+function gateOf({ row, vex, operands }: CompiledRow): Gate | undefined {
+  const { semantics, options, mnemonic } = row
+  const names = (classes: string): boolean => operands.some((operand) => classes.includes(operand.class))
+  if (semantics.kind === 'x87')
+    return options.feature === 'X87' || vex ? { kind: options.feature === 'X87' ? 'x87' : 'none', vex } : undefined
+  if (semantics.kind !== 'vector') return vex ? { kind: 'none', vex } : undefined
+  if (vex) return { kind: 'avx', vex }
+  if (names('VWU') || mnemonic.endsWith('MXCSR')) return { kind: 'sse', vex }
+  return names('PQN') || mnemonic === 'EMMS' ? { kind: 'mmx', vex } : undefined
+}
+
 /**
  * The exception that CR0 and CR4 make of a floating-point or media instruction, or -1. APM vol. 2, sections 3.1.1 and 8.2.7; vol. 4, appendix. A media
  * instruction is under the conditions of the registers that it names, so CRC32, MOVNTI and CLFLUSH are under none.
  */
-function unavailability(row: CompiledRow, mode: number): number {
-  const { semantics, options, mnemonic } = row.row
-  if (row.vex && mode & S.MODE_VEX_UD) return UD
-  if (semantics.kind === 'x87') return options.feature === 'X87' && mode & S.MODE_X87_NM ? NM : -1
-  if (semantics.kind !== 'vector') return -1
-  if (row.vex) return mode & S.MODE_AVX_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
-  if (row.operands.some((operand) => 'VWU'.includes(operand.class)) || mnemonic.endsWith('MXCSR')) {
-    return mode & S.MODE_SSE_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
+function unavailability({ kind, vex }: Gate, mode: number): number {
+  if (vex && mode & S.MODE_VEX_UD) return UD
+  switch (kind) {
+    case 'x87':
+      return mode & S.MODE_X87_NM ? NM : -1
+    case 'avx':
+      return mode & S.MODE_AVX_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
+    case 'sse':
+      return mode & S.MODE_SSE_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
+    case 'mmx':
+      return mode & S.MODE_MMX_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
+    case 'none':
+      return -1
   }
-  if (row.operands.some((operand) => 'PQN'.includes(operand.class)) || mnemonic === 'EMMS') {
-    return mode & S.MODE_MMX_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
-  }
-  return -1
 }
