@@ -156,35 +156,23 @@ async function measureApart(
       const guest = peer.architecture === 'i386' ? await preparedGuest('i386', { memoryMiB: flags.memory }, progress) : guest64
       await peer.prepare?.(guest.files, progress)
       peer.describe()
-      runs.push(await measureBeside(peer, guest, flags, chosen, guest64, skipped, common))
+      const peers = [peerOf('cbit', flags), peer]
+      const small = common.quick || peer.apart === 'small'
+      const sized = chosen.filter(({ quickSize }) => !small || quickSize > 0)
+      const measurements = await measure({
+        ...common,
+        quick: small,
+        peers,
+        filesFor: (one) => (one === peer ? guest : guest64).files,
+        workloads: available(available(sized, guest64, skipped), guest, skipped),
+      })
+      runs.push({ samples: common.samples, peers, measurements, small })
     } catch (error) {
       if (flags.peers || !(error instanceof BenchError || error instanceof CliError)) throw error
       skipped.push(`${peer.label}: ${error.message}`)
     }
   }
   return runs
-}
-
-async function measureBeside(
-  peer: Peer,
-  guest: PreparedGuest,
-  flags: Flags,
-  chosen: readonly Workload[],
-  guest64: PreparedGuest,
-  skipped: string[],
-  common: Pick<MeasureOptions, 'quick' | 'samples' | 'clock' | 'progress'>,
-): Promise<ApartRun> {
-  const peers = [peerOf('cbit', flags), peer]
-  const small = common.quick || peer.apart === 'small'
-  const sized = chosen.filter(({ quickSize }) => !small || quickSize > 0)
-  const measurements = await measure({
-    ...common,
-    quick: small,
-    peers,
-    filesFor: (one) => (one === peer ? guest : guest64).files,
-    workloads: available(available(sized, guest64, skipped), guest, skipped),
-  })
-  return { samples: common.samples, peers, measurements, small }
 }
 
 /** The workloads whose programs the guest has; for the others the reason is noted. */

@@ -1,6 +1,6 @@
 // The machine as the CLI drives it, and its composition from the parties' parts: vendor, board, chip, host, guest.
 
-import { createBoard, Dram, realEntropy, seededEntropy, VirtualClock } from '../../board/index.js'
+import { createBoard, Dram, realClock, realEntropy, seededEntropy, VirtualClock } from '../../board/index.js'
 import type { GuestImage } from '../../guest/index.js'
 import { createVm, ExitTimes, GuestSampler, HostMachine, nodeHostLoop } from '../../host/hypervisor/index.js'
 import type { ExitReport, SampledProfile, Vm, VmOptions } from '../../host/hypervisor/index.js'
@@ -100,9 +100,7 @@ const hostBytes = 64 << 20
 /** In virtual time the chip counts an instruction as a nanosecond (silicon/soc.ts). */
 const instructionsPerVirtualMs = 1_000_000
 
-/** Node's global is a getter that costs more than the clock. */
-const { performance: timer } = globalThis
-const stopwatch = (): number => timer.now()
+const stopwatch = realClock().monotonicMs
 
 /** The parties but the guest: vendor, board, chip and host. */
 export interface Chip {

@@ -87,6 +87,11 @@ export function settle(folder: string, id: string): void {
   for (const kind of ['json', 'commit', 'abort', 'outcome']) rmSync(path(folder, id, kind), { force: true })
 }
 
+/** False once the migration has been settled. */
+export function isOpen(folder: string, id: string): boolean {
+  return existsSync(path(folder, id, 'json'))
+}
+
 /** Migrations whose end this machine has not seen. */
 export function openEntries(folder = journalFolder()): JournalEntry[] {
   if (!existsSync(folder)) return []

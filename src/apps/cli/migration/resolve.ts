@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { askStanding, FrameChannel, HandOverLost, PipeBroken, type Standing, tellOutcome } from '../../../host/migration/index.js'
 import { CliError } from '../errors.js'
 import { exitCodes } from '../ending.js'
-import { decide, type JournalEntry, journalFolder, openEntries, outcomeOf, settle } from './journal-file.js'
+import { decide, type JournalEntry, isOpen, journalFolder, openEntries, outcomeOf, settle } from './journal-file.js'
 import { parseAddress, readKeyFile } from './key-file.js'
 import { isRunning } from './process-life.js'
 import { connectPipe } from './tls-pipe.js'
@@ -54,6 +54,7 @@ async function resolveOne(folder: string, entry: JournalEntry, key: Uint8Array):
   try {
     const standing = await askStanding(channel, id)
     const outcome = outcomeOf(folder, entry.id) ?? (await decideFor(folder, entry, standing))
+    if (outcome === undefined) return { settled: true, outcome: 'undecided', standing, says: 'its source has settled it meanwhile' }
     await tellOutcome(channel, id, outcome, standing)
     settle(folder, entry.id)
     const says =
@@ -71,15 +72,16 @@ async function resolveOne(folder: string, entry: JournalEntry, key: Uint8Array):
 /**
  * Nobody has decided. Where the source's process is gone, what it held is gone with it, and a target that has everything is the guest's one chance; where
  * it lives, it will decide itself. If this is mistaken about the process no harm is done: the journal takes one decision only, and a source
- * that finds another than its own obeys it.
+ * that finds another than its own obeys it. Undefined: the source has settled the migration while it was waited for.
  */
-async function decideFor(folder: string, entry: JournalEntry, standing: Standing): Promise<'commit' | 'abort'> {
+export async function decideFor(folder: string, entry: JournalEntry, standing: Standing): Promise<'commit' | 'abort' | undefined> {
   // A process that was killed has its connections closed before it has ended, so whoever is told of the one may look before the other.
   for (let waitedMs = 0; isRunning(entry); waitedMs += lookMs) {
     if (waitedMs >= patienceMs) throw new CliError(`the process ${entry.pid} of the source still runs: it decides itself`)
     await setTimeout(lookMs)
     const outcome = outcomeOf(folder, entry.id)
     if (outcome) return outcome
+    if (!isOpen(folder, entry.id)) return undefined
   }
   return decide(folder, entry.id, standing === 'ready' ? 'commit' : 'abort')
 }

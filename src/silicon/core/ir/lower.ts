@@ -113,40 +113,34 @@ function ruleFor(row: CompiledRow): (l: Lowering) => void {
   }
 }
 
-/** What CR0 and CR4 may forbid: `vex` where its encoding alone can be. */
-interface Gate {
-  readonly kind: 'x87' | 'avx' | 'sse' | 'mmx' | 'none'
-  readonly vex: boolean
-}
+/** What CR0 and CR4 may forbid of an instruction; `vex`: its encoding alone. */
+type Gate = 'x87' | 'vex' | 'avx' | 'sse' | 'mmx'
 
-/** Of a floating-point or media instruction; undefined: nothing forbids it. */
 function gateOf({ row, vex, operands }: CompiledRow): Gate | undefined {
   const { semantics, options, mnemonic } = row
   const names = (classes: string): boolean => operands.some((operand) => classes.includes(operand.class))
-  if (semantics.kind === 'x87')
-    return options.feature === 'X87' || vex ? { kind: options.feature === 'X87' ? 'x87' : 'none', vex } : undefined
-  if (semantics.kind !== 'vector') return vex ? { kind: 'none', vex } : undefined
-  if (vex) return { kind: 'avx', vex }
-  if (names('VWU') || mnemonic.endsWith('MXCSR')) return { kind: 'sse', vex }
-  return names('PQN') || mnemonic === 'EMMS' ? { kind: 'mmx', vex } : undefined
+  if (vex) return semantics.kind === 'vector' ? 'avx' : 'vex'
+  if (semantics.kind === 'x87') return options.feature === 'X87' ? 'x87' : undefined
+  if (semantics.kind !== 'vector') return undefined
+  if (names('VWU') || mnemonic.endsWith('MXCSR')) return 'sse'
+  return names('PQN') || mnemonic === 'EMMS' ? 'mmx' : undefined
 }
 
 /**
  * The exception that CR0 and CR4 make of a floating-point or media instruction, or -1. APM vol. 2, sections 3.1.1 and 8.2.7; vol. 4, appendix. A media
  * instruction is under the conditions of the registers that it names, so CRC32, MOVNTI and CLFLUSH are under none.
  */
-function unavailability({ kind, vex }: Gate, mode: number): number {
-  if (vex && mode & S.MODE_VEX_UD) return UD
-  switch (kind) {
+function unavailability(gate: Gate, mode: number): number {
+  switch (gate) {
     case 'x87':
       return mode & S.MODE_X87_NM ? NM : -1
+    case 'vex':
+      return mode & S.MODE_VEX_UD ? UD : -1
     case 'avx':
-      return mode & S.MODE_AVX_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
+      return mode & (S.MODE_VEX_UD | S.MODE_AVX_UD) ? UD : mode & S.MODE_SSE_NM ? NM : -1
     case 'sse':
       return mode & S.MODE_SSE_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
     case 'mmx':
       return mode & S.MODE_MMX_UD ? UD : mode & S.MODE_SSE_NM ? NM : -1
-    case 'none':
-      return -1
   }
 }

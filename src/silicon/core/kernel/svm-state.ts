@@ -54,7 +54,7 @@ export const HOST_CPL = 0x60120
 export const HOST_PAT = 0x60128
 export const HOST_CR8 = 0x60130
 
-// ---- soft MMU, below MMU_AREA
+// ---- soft MMU, behind the TLBs
 /** u32 per entry of the read and write TLBs: PAGE_USER, GLOBAL_SPACE of a global supervisor page, or 0. */
 export const MMU_PAGE_READ = 0x180000
 export const MMU_PAGE_WRITE = 0x190000

@@ -218,7 +218,7 @@ export const SCRATCH = 0x940
 /** Further state of the system side, laid out in system-layout.ts: 0xe00..0xfff. */
 export const SYSTEM_AREA = 0xe00
 
-// ---- soft TLBs: direct-mapped, 16-byte entries { tag u64 = linear page | CTX, host - linear u32, frame u32 }
+// ---- soft TLBs: direct-mapped, 16-byte entries { tag u64 = linear page | CTX, host - linear u32, frame u32 }; those for data lie in the second MiB of the area
 export const TLB_READ = 0x100000
 export const TLB_WRITE = 0x140000
 export const TLB_ENTRIES = 16384
