@@ -18,6 +18,8 @@ export function cbitPeer(sev: 'none' | 'sev', command?: string): Peer {
   return {
     name: sev === 'sev' ? 'cbit-sev' : 'cbit',
     label: sev === 'sev' ? 'cbit, SEV' : 'cbit',
+    // A guest of the bench is a first run: what an earlier one has translated would make it depend on what ran before.
+    environment: { CBIT_KEPT_CODE: 'off' },
     command: ({ kernel, initrd, append, memoryMiB }) => [
       ...words,
       ...['run', '--sev', sev, '--memory', `${memoryMiB}M`, '--kernel', kernel, '--initrd', initrd, '--append', append],

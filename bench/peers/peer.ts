@@ -24,6 +24,8 @@ export interface Peer {
   prepare?(guest: GuestFiles, progress: (text: string) => void): Promise<void>
   /** Where its serial console is; default stdio. A peer with a socket connects to a port of this machine. */
   readonly serial?: 'stdio' | 'socket'
+  /** What it finds in its environment beside ours. */
+  readonly environment?: Readonly<Record<string, string>>
   /** Program and arguments. `port` is for the serial console, if that is a socket. */
   command(guest: GuestFiles, port: number): readonly string[]
   /** What it is, with its version. Throws BenchError where it cannot be run. */

@@ -56,7 +56,10 @@ export class RunningGuest {
     this.peer = peer
     this.heard = heard
     const [program, ...words] = peer.command(guest, server ? (server.address() as AddressInfo).port : 0)
-    this.child = spawn(program!, words, { stdio: [server ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
+    this.child = spawn(program!, words, {
+      env: { ...process.env, ...peer.environment },
+      stdio: [server ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    })
     if (server) this.listen(server)
     else this.child.stdout!.on('data', (chunk: Buffer) => this.take(chunk))
     this.child.stderr!.on('data', (chunk: Buffer) => (this.errors = (this.errors + chunk.toString('latin1')).slice(-4096)))

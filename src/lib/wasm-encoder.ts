@@ -113,9 +113,9 @@ function writeTypes(types: readonly FunctionType[]): ByteWriter {
   return body
 }
 
-function writeImports(functions: number, pages: number): ByteWriter {
+function writeImports(functions: number, pages: number, globals: readonly string[]): ByteWriter {
   const body = new ByteWriter()
-  body.u32(2)
+  body.u32(2 + globals.length)
   body.name('env')
   body.name('memory')
   // A memory without a bound of its own.
@@ -125,6 +125,12 @@ function writeImports(functions: number, pages: number): ByteWriter {
   body.name('functions')
   body.bytes([0x01, 0x70, 0x00])
   body.u32(functions)
+  for (const name of globals) {
+    body.name('env')
+    body.name(name)
+    // An i32 that does not change.
+    body.bytes([0x03, I32, 0x00])
+  }
   return body
 }
 
@@ -158,7 +164,7 @@ function writeLocals(out: ByteWriter, { locals }: FunctionBody): void {
 const WRITER_BYTES = 1 << 15
 
 /**
- * Encodes modules that import `env.memory` and the table `env.functions`, whose functions have the types `imports` (type indexes and places 0, 1, …), and that
+ * Encodes modules that import `env.memory`, constant i32s of `env` by the names `globals`, and the table `env.functions`, whose functions have the types `imports` (type indexes and places 0, 1, …), and that
  * define functions: `own` first, which are the same in all and are functions 0, 1, …, then those of type `type`, which are exported as f0, f1, …. A table, because V8
  * compiles a wrapper for each signature of an imported function with each module (60 µs apiece in Node 20), whether or not it is ever needed. What it writes to is
  * used again: modules are made by the thousand.
@@ -178,11 +184,12 @@ export class ModuleEncoder {
     type: FunctionType,
     private readonly own: readonly TypedBody[],
     pages = 1,
+    globals: readonly string[] = [],
   ) {
     const { head } = this
     head.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
     section(head, 1, writeTypes([...imports, ...own.map((body) => body.type), type]))
-    section(head, 2, writeImports(imports.length, pages))
+    section(head, 2, writeImports(imports.length, pages, globals))
     this.firstType = imports.length
     this.type = imports.length + own.length
   }

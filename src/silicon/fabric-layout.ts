@@ -31,7 +31,10 @@ export const MEMBERS_TABLE = 0x16d0000
 export const MEMBERS_END = 0x1800000
 /** Arena of cached IR blocks, owned by the cores. */
 export const CODE_ARENA_BASE = 0x1800000
-export const CODE_ARENA_END = 0x7800000
+export const CODE_ARENA_END = 0x7600000
+/** What the code of regions reads where it runs (translate/standing-regions.ts): u32 each. Owned by the cores. */
+export const CONSTANTS_TABLE = 0x7600000
+export const CONSTANTS_END = 0x7800000
 
 /** Per frame: u32, how it stands (memory/kernel/index.ts). Owned by the memory controller. 4 MiB. */
 export const FRAME_TABLE_BASE = 0x7800000

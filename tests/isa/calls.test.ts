@@ -9,6 +9,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Core } from '../../src/silicon/core/core.js'
 import * as S from '../../src/silicon/core/state/layout.js'
+import { KeptCode } from '../../src/silicon/core/translate/kept-code.js'
 import { CORE_STATE_STRIDE } from '../../src/silicon/fabric-layout.js'
 import { describeCase, differences } from './compare.js'
 import { DATA_SPA, Machine } from './machine.js'
@@ -175,6 +176,7 @@ describe('programs of functions', () => {
 
   const whole = (): number => INSTRUCTIONS_MAX
   const slices = (random: Random): number => 1 + random.below(3000)
+  const kept = new KeptCode()
   for (const [name, hotAfter, limits, slice] of [
     ['at once', 3, {}, whole],
     ['when hot', 40, {}, whole],
@@ -184,6 +186,8 @@ describe('programs of functions', () => {
     ['with room for a few regions', 5, { regionsMax: 12 }, slices],
     ['several to a module', 40, { batch: 8 }, whole],
     ['several to a module in slices', 5, { batch: 8, widenAfter: 10 }, slices],
+    ['and kept', 5, { batch: 8, widenAfter: 10, kept }, whole],
+    ['by another chip', 5, { batch: 8, widenAfter: 10, kept }, slices],
   ] as const) {
     it(`do the same translated ${name}`, () => {
       const machine = new Machine(true, hotAfter, limits)
@@ -195,9 +199,11 @@ describe('programs of functions', () => {
         assert.equal(retired, expected[n]!.retired, `program ${n}: instructions retired`)
       })
       const { translated, clears } = machine.kernel.counters
-      const { regions, wide } = translated!
-      assert(regions > PROGRAMS, 'some code became hot')
-      assert(!('widenAfter' in limits) || wide > PROGRAMS, `${wide} larger regions`)
+      const { regions, wide, adopted } = translated!
+      const elsewhere = name === 'by another chip'
+      assert(regions + adopted > PROGRAMS, 'some code became hot')
+      assert(!elsewhere || adopted > regions, `${adopted} adopted, ${regions} compiled`)
+      assert(!('widenAfter' in limits) || elsewhere || wide > PROGRAMS, `${wide} larger regions`)
       assert.equal(clears > PROGRAMS / 12, 'regionsMax' in limits, `cleared ${clears} times for ${regions} regions`)
     })
   }

@@ -203,7 +203,8 @@ export class Machine {
     }
   }
 
-  private enterLongMode(): void {
+  /** The state after reset, but in 64-bit mode with the tables that stand in memory. */
+  enterLongMode(): void {
     this.kernel.exports.core_reset(this.s, 0)
     this.setU32(S.TSC_VIRTUAL, 1)
     this.setU32(S.TSC_PER_INSTRUCTION, 2)

@@ -13,6 +13,7 @@ import { fuseChip } from '../../vendor/index.js'
 import { explained } from './boot-image.js'
 import type { ChipFiles } from './chip-folder.js'
 import { chipKernels } from './chip-kernels.js'
+import type { KeptCodeFolder } from './kept-code/kept-code-folder.js'
 import type { LaunchReport } from './control/protocol.js'
 import { CliError } from './errors.js'
 import { MigrationDesk } from './migration/desk.js'
@@ -26,6 +27,8 @@ export interface ChipOptions {
   readonly seed: number | undefined
   /** False: interpret all guest code. Default: compile what is hot. */
   readonly translate?: boolean
+  /** Translated code of earlier runs; what this one compiles is added to it. */
+  readonly keptCode?: Pick<KeptCodeFolder, 'code' | 'save'> | undefined
   /** A chip that exists already; by default each machine has a new one. */
   readonly chip?: ChipFiles | undefined
   /** Time the exits; sample where the guest is, every so many instructions. */
@@ -87,6 +90,8 @@ export interface Machine {
   frozen<T>(look: () => T): Promise<T>
   /** Writes the guest, which stands still meanwhile, to `file`. Throws CliError where that cannot be; then it goes on as before. */
   snapshot(file: string, request: SnapshotRequest): Promise<SnapshotResult>
+  /** Saves the code that has been compiled, for later runs. */
+  keepCode(): void
   /** Resolves when no snapshot is being written. */
   settled(): Promise<void>
   /** What the memory bus carries. Throws RangeError outside DRAM. */
@@ -126,7 +131,7 @@ export function createChip(options: ChipOptions, memoryBytes: number): Chip {
     board,
     kernels: chipKernels(),
     dramBytes: memoryBytes + hostBytes,
-    translate: options.translate ?? true,
+    translate: (options.translate ?? true) && { ...(options.keptCode && { kept: options.keptCode.code }) },
     stopwatch,
   })
   const dram = new Dram(soc.bus)
@@ -202,6 +207,7 @@ export function machineOf(chip: Chip, vm: Vm, description: string): Machine {
     syscallEntry: () => vm.syscallEntry(),
     frozen: (look) => frozen(vm, look),
     snapshot: (file, request) => taker.take(file, request),
+    keepCode: () => void options.keptCode?.save(),
     settled: () => taker.settled,
     readDram: (spa, length) => dram.dump(spa, length),
     readGuest: (gpa, length) => readGuest(vm, gpa, length),

@@ -87,6 +87,7 @@ export async function attend(machine: Machine, watch: ConsoleWatch, options: Att
     console.detach()
     for (const signal of signals) process.off(signal, stop)
     control?.close()
+    machine.keepCode()
   }
 }
 

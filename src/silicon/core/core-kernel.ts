@@ -9,6 +9,7 @@ import * as op from './ir/ops.js'
 import { REGIONS_MAX, REGIONS_OF_MODULE, WIDEN_THRESHOLD } from './ir/region-tables.js'
 import * as S from './state/layout.js'
 import { fusesMultiplyAdd } from './translate/fused-multiply-add.js'
+import { blockHash, type KeptCode } from './translate/kept-code.js'
 import { type PlanLimits, regionLimits, wideLimits } from './translate/plan.js'
 import { Translator, type TranslatorCounters } from './translate/translator.js'
 
@@ -84,6 +85,8 @@ export interface TranslationLimits {
   readonly batch?: number
   /** Whether f64x2.relaxed_madd is there and rounds once. Else the kernel computes what VFMADD and its kin do. */
   readonly fuses?: boolean
+  /** Code of earlier runs, and for later ones. */
+  readonly kept?: KeptCode
   /** For whoever looks at a core between regions: what is entered in place of a region's code, which must be entered with a budget of `guard` at least. */
   around?(region: unknown, guard: number): unknown
 }
@@ -139,7 +142,10 @@ export class CoreKernel {
         batch: translation.batch ?? REGIONS_OF_MODULE,
         fuses: translation.fuses ?? fusesMultiplyAdd(),
         around: (region, guard) => translation.around?.(region, guard) ?? region,
+        bytes: this.bytes,
+        kept: translation.kept,
         find: (frame, offset, key, mode) => this.exports.code_find(frame, offset, key, mode),
+        make: (at, frame, key, mode) => this.makeAt(at, frame, key, mode),
       })
     }
   }
@@ -200,7 +206,8 @@ export class CoreKernel {
     const end = at - (at % FRAME_BYTES) + FRAME_BYTES
     const block = this.lowering.lower(this.bytes, at, end, mode)
     if (block) {
-      this.insert(s, block, at, frame, op.BLOCK_NO_FRAME)
+      const address = this.insert(block, at, frame, op.BLOCK_NO_FRAME, this.word(s + S.CODE_KEY), mode)
+      this.translator?.blockMade(address)
       return
     }
     const first = this.bytes.slice(at, end)
@@ -211,14 +218,22 @@ export class CoreKernel {
     this.crossing.set(this.bytes.subarray(next, next + FETCH_AHEAD), first.length)
     const crossed = this.lowering.lower(this.crossing, 0, first.length + FETCH_AHEAD, mode | S.MODE_SINGLE)
     assert(crossed, 'an instruction has at most 15 bytes')
-    this.insert(s, crossed, at, frame, this.word(s + S.LAST_FRAME))
+    this.insert(crossed, at, frame, this.word(s + S.LAST_FRAME), this.word(s + S.CODE_KEY), mode)
   }
 
-  private insert(s: number, block: LoweredBlock, at: number, frame: number, frame2: number): void {
+  /** Makes the block whose bytes stand at `at`, for the translator (AdoptionPort). */
+  private makeAt(at: number, frame: number, key: number, mode: number): number | undefined {
+    const block = this.lowering.lower(this.bytes, at, at - (at % FRAME_BYTES) + FRAME_BYTES, mode)
+    if (!block) return 0
+    const { clears } = this
+    const address = this.insert(block, at, frame, op.BLOCK_NO_FRAME, key, mode)
+    return clears === this.clears ? address : undefined
+  }
+
+  /** Returns its address. */
+  private insert(block: LoweredBlock, at: number, frame: number, frame2: number, key: number, mode: number): number {
     const { emitter } = block
     const bytes = op.BLOCK_HEADER_BYTES + emitter.count * 16
-    const mode = this.word(s + S.CODE_MODE)
-    const key = this.word(s + S.CODE_KEY)
     const address = this.exports.code_reserve(bytes) >>> 0
     this.noteClears()
     const { words } = this
@@ -233,10 +248,12 @@ export class CoreKernel {
     words[header + op.BLOCK_KEY / 4] = key
     words[header + op.BLOCK_FRAME2 / 4] = frame2
     words[header + op.BLOCK_END / 4] = address + bytes
+    words[header + op.BLOCK_HASH / 4] = blockHash(emitter.words, 0, emitter.count, at % FRAME_BYTES, mode)
     const records = (address + op.BLOCK_FIRST_RECORD) >> 2
     for (let n = 0; n < emitter.count * 4; n++) words[records + n] = emitter.words[n]!
     this.exports.code_insert(address)
     this.blocks++
     this.instructions += block.instructions
+    return address
   }
 }

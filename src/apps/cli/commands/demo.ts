@@ -7,6 +7,7 @@ import { singleBoot } from '../boot-files.js'
 import { ConsoleEnded } from '../console-watch.js'
 import { findInDram } from '../control/server.js'
 import { describeEnding, exitCodeOf } from '../ending.js'
+import { openKeptCode } from '../kept-code/kept-code-folder.js'
 import type { Machine } from '../machine.js'
 import { countLooks, mapMemory, PAGE_BYTES, type MemoryMap } from '../memory/classify.js'
 import { hexDump } from '../memory/hex.js'
@@ -53,7 +54,17 @@ async function demo(flags: DemoFlags): Promise<void> {
       : `cbit: ${imageName} boots on an emulated EPYC, without encryption.`,
   )
   const { ending } = await runSession({
-    make: (onConsole) => createMachine({ image: takeImage(), imageName, sev, memoryBytes, seed: undefined, debugAllowed: true, onConsole }),
+    make: (onConsole) =>
+      createMachine({
+        image: takeImage(),
+        imageName,
+        sev,
+        memoryBytes,
+        seed: undefined,
+        debugAllowed: true,
+        keptCode: openKeptCode(),
+        onConsole,
+      }),
     name: undefined,
     console,
     script: (session) => tour(session, console, tell, flags.picture!),

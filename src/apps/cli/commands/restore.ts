@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { openChip } from '../chip-folder.js'
+import { keptCodeFor } from '../kept-code/kept-code-folder.js'
 import { formatBytes } from '../quantities.js'
 import { runSession } from '../session.js'
 import { inspectSnapshot, restoreMachine } from '../snapshot/restore.js'
@@ -12,6 +13,7 @@ interface RestoreFlags {
   readonly chip?: string
   readonly name?: string
   readonly interpret?: boolean
+  readonly keptCode: boolean
   readonly info?: boolean
   readonly json?: boolean
   readonly stats?: boolean
@@ -42,7 +44,13 @@ async function restore(file: string, flags: RestoreFlags): Promise<void> {
         try {
           return restoreMachine(
             file,
-            { chip, translate: !flags.interpret, observe: { times: flags.stats ?? false, profilePeriod: undefined }, onConsole },
+            {
+              chip,
+              translate: !flags.interpret,
+              keptCode: keptCodeFor(flags),
+              observe: { times: flags.stats ?? false, profilePeriod: undefined },
+              onConsole,
+            },
             show,
           )
         } finally {
@@ -97,6 +105,7 @@ export function addRestore(program: Command): void {
     .option('--chip <dir>', 'the chip that an encrypted guest was sealed for')
     .option('--name <name>', 'name of the VM, for --vm of the commands that look at it, save it or move it')
     .option('--interpret', 'interpret all guest code instead of compiling what is hot')
+    .option('--no-kept-code', 'neither use translated code of earlier runs nor keep any (docs/kept-code.md)')
     .option('--info', 'say what is in the snapshot, check that it is whole, and restore nothing')
     .option('--json', 'with --info: as JSON')
     .option('--stats', 'print instructions, time and the hash of DRAM on stderr at the end')

@@ -6,6 +6,7 @@ import { exitCodes } from '../ending.js'
 import { CliError } from '../errors.js'
 import { type Arrival, awaitGuest } from '../migration/incoming.js'
 import { parseAddress, readKeyFile } from '../migration/key-file.js'
+import { keptCodeFor } from '../kept-code/kept-code-folder.js'
 import { attend, consoleTap, type SessionResult } from '../session.js'
 import { Console } from '../terminal/console.js'
 
@@ -16,6 +17,7 @@ export interface IncomingFlags {
   readonly chip?: string
   readonly name?: string
   readonly interpret?: true
+  readonly keptCode: boolean
   readonly kernel?: string
   readonly seed?: string
   readonly ownerSession?: string
@@ -42,6 +44,7 @@ export async function runIncoming(flags: IncomingFlags): Promise<SessionResult> 
       key: readKeyFile(flags.key),
       chip: flags.chip === undefined ? undefined : openChip(flags.chip),
       translate: !flags.interpret,
+      keptCode: keptCodeFor(flags),
       memoryBytesMax: flags.memoryBytesMax,
       onConsole: consoleTap(console, watch, () => arrival?.machine),
       note: (text: string) => console.note(`cbit: ${text}`),

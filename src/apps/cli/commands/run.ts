@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { singleBoot } from '../boot-files.js'
 import { openChip } from '../chip-folder.js'
+import { keptCodeFor } from '../kept-code/kept-code-folder.js'
 import { describeEnding, exitCodeOf, exitCodes } from '../ending.js'
 import { CliError } from '../errors.js'
 import { formatRegisters } from '../../../host/hypervisor/index.js'
@@ -25,6 +26,7 @@ interface RunFlags {
   readonly append?: string
   readonly seed?: string
   readonly interpret?: true
+  readonly keptCode: boolean
   readonly name?: string
   readonly allowDebug?: boolean
   readonly knowsSev?: boolean
@@ -65,6 +67,7 @@ export function addRun(program: Command): void {
     .option('--append <args>', "kernel command line; 'console=ttyS0 panic=-1' is put in front for Linux unless it sets them")
     .option('--seed <n>', 'virtual time and seeded chance: the same seed repeats the run exactly')
     .option('--interpret', 'interpret all guest code instead of compiling what is hot (slower, the same results)')
+    .option('--no-kept-code', 'neither use translated code of earlier runs nor keep any (docs/kept-code.md)')
     .option('--name <name>', 'name of the VM, for --vm of the commands that look at it, save it or move it')
     .option('--allow-debug', "guest policy that lets the host decrypt memory through the secure processor ('cbit dram --guest')")
     .option('--knows-sev', 'a Multiboot kernel sets C-bits in its page tables itself, so it may run with --sev')
@@ -121,6 +124,7 @@ async function run(flags: RunFlags, command: Command): Promise<void> {
         memoryBytes,
         seed,
         translate: !flags.interpret,
+        keptCode: keptCodeFor(flags),
         debugAllowed: flags.allowDebug ?? false,
         testDevice: flags.testDevice,
         chip,

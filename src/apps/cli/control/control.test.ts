@@ -37,6 +37,7 @@ function memoryOnly(): Machine & { stopped: boolean } {
     },
     input: () => 0,
     inputEnded: () => undefined,
+    keepCode: () => undefined,
     awaitsOwner: () => false,
     launchReport: () => undefined,
     admit: () => undefined,

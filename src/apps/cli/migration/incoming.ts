@@ -6,6 +6,7 @@ import type { VendorCertificates } from '../../../host/sev-driver/index.js'
 import type { ChipFiles } from '../chip-folder.js'
 import { exitCodes } from '../ending.js'
 import { CliError } from '../errors.js'
+import type { KeptCodeFolder } from '../kept-code/kept-code-folder.js'
 import { createMachine, type Machine } from '../machine.js'
 import { formatBytes } from '../quantities.js'
 import { formatAddress } from './key-file.js'
@@ -16,6 +17,7 @@ export interface IncomingOptions {
   readonly key: Uint8Array
   readonly chip: ChipFiles | undefined
   readonly translate: boolean
+  readonly keptCode: KeptCodeFolder | undefined
   /** A guest with more memory is refused. */
   readonly memoryBytesMax: number
   readonly onConsole: (byte: number) => void
@@ -86,6 +88,7 @@ function buildFor(options: IncomingOptions, state: Uint8Array, encrypted: boolea
     imageName: 'a guest from another machine',
     seed: undefined,
     translate: options.translate,
+    keptCode: options.keptCode,
     debugAllowed: false,
     testDevice,
     chip: options.chip,

@@ -18,7 +18,7 @@ const statistics: MachineStatistics = {
       blocks: 300,
       instructions: 2000,
       loweringMs: 100,
-      translated: { regions: 4, modules: 2, blocks: 40, bytes: 3 << 20, refused: 1, wide: 2 },
+      translated: { regions: 4, modules: 2, blocks: 40, bytes: 3 << 20, refused: 1, adopted: 0, wide: 2 },
       instructionsTranslated: 900_000,
       translatingMs: 300,
       entries: 10,

@@ -46,7 +46,7 @@ function codeLines({ vm, chip: { code, cores, memory } }: MachineStatistics): st
     ...(translated
       ? [
           `translator: ${translated.regions} regions (${translated.wide} of them large) of ${translated.blocks} blocks in ${translated.modules} modules, ${translated.refused} refused, ` +
-            `${(translated.bytes / 2 ** 20).toFixed(1)} MiB of WebAssembly, in ${seconds(code.translatingMs)}`,
+            `${(translated.bytes / 2 ** 20).toFixed(1)} MiB of WebAssembly, in ${seconds(code.translatingMs)}; ${translated.adopted} regions of earlier runs`,
         ]
       : []),
     `TLB misses: ${misses.read} reads, ${misses.write} writes, ${misses.execute} fetches (${perThousand.toFixed(2)} in a thousand instructions)`,

@@ -463,6 +463,8 @@ export const BLOCK_NEXT_IN_FRAME2 = 44
 /** Address of the first member of the chain of regions that hold this block, or 0; how many of them are of the common size. */
 export const BLOCK_REGIONS = 48
 export const BLOCK_REGION_COUNT = 52
+/** Of what it was lowered to (translate/kept-code.ts). */
+export const BLOCK_HASH = 56
 export const BLOCK_FIRST_RECORD = 64
 export const BLOCK_HEADER_BYTES = 64
 export const BLOCK_NO_FRAME = 0xffffffff

@@ -66,7 +66,7 @@ export class AccessCode {
 
   /** At the start of a block. */
   begin(records: readonly IrRecord[]): void {
-    this.shared = sharedAccesses(records)
+    this.shared = sharedAccesses(records, this.g.inKernel)
     this.hosts.clear()
   }
 
@@ -84,7 +84,7 @@ export class AccessCode {
     const { g } = this
     g.read64(record.a)
     if (record.imm !== 0) {
-      g.i64(record.imm)
+      g.immediate(record)
       g.op(w.I64_ADD)
     }
     g.set(L_LA)
@@ -106,7 +106,7 @@ export class AccessCode {
     }
     g.op(w.I64_ADD)
     if (record.imm !== 0) {
-      g.i64(record.imm)
+      g.immediate(record)
       g.op(w.I64_ADD)
     }
   }

@@ -6,7 +6,7 @@
 import { accessOf, type Field, shapes } from '../ir/fields.js'
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
-import { L_HOSTS } from './guest.js'
+import { isFar, L_HOSTS } from './guest.js'
 import type { IrRecord } from './record.js'
 
 /** A group spans so many bytes at most: one that crosses the end of a page has each of its accesses looked up by itself. */
@@ -52,9 +52,9 @@ const writesSlot = (field: Field): boolean => field.kind === 'slot' && field.wri
 /** The kernel executes these, and may change the TLB. */
 const isBarrier = ({ op: code }: IrRecord): boolean => (code >= op.OP_HLP && code <= op.OP_X87) || code === op.OP_DIVIDE
 
-/** Of the accesses of a block that share a look, by position of their record. */
-export function sharedAccesses(records: readonly IrRecord[]): ReadonlyMap<number, SharedAccess> {
-  const finder = new GroupFinder()
+/** Of the accesses of a block that share a look, by position of their record. `inKernel`: far displacements (guest.ts) may be others in another guest. */
+export function sharedAccesses(records: readonly IrRecord[], inKernel = false): ReadonlyMap<number, SharedAccess> {
+  const finder = new GroupFinder(inKernel)
   records.forEach((record, n) => finder.take(record, n))
   return finder.finish()
 }
@@ -64,6 +64,8 @@ class GroupFinder {
   private readonly closed: OpenGroup[] = []
   /** The address that T0 was computed to for LDW. */
   private target: { readonly base: number; readonly index: number; readonly key: number; readonly displacement: number } | undefined
+
+  constructor(private readonly inKernel: boolean) {}
 
   take(record: IrRecord, position: number): void {
     if (isBarrier(record)) return this.closeAll()
@@ -93,6 +95,7 @@ class GroupFinder {
   private join(key: number, base: number, index: number, write: boolean, member: Member): void {
     const name = key * 2 + (write ? 1 : 0)
     const { displacement, bytes } = member
+    if (this.inKernel && isFar(displacement)) return
     const known = this.open.get(name)
     if (known) {
       const from = Math.min(known.from, displacement)

@@ -37,7 +37,7 @@ export class ArithmeticCode {
   }
 
   private pushSecond(record: IrRecord, size: number, immediate: boolean): void {
-    if (immediate) this.g.i64(record.imm)
+    if (immediate) this.g.immediate(record)
     else this.g.read(record.b, size)
   }
 
@@ -87,10 +87,10 @@ export class ArithmeticCode {
     g.op(w.I32_WRAP_I64)
     if (immediate) {
       if (keeps) {
-        g.i64(record.imm)
+        g.immediate(record)
         g.set(L_FB)
       }
-      g.i32(record.imm)
+      g.immediateNarrow(record)
     } else {
       g.read64(record.b)
       if (keeps) g.tee(L_FB)
@@ -132,8 +132,8 @@ export class ArithmeticCode {
     g.read64(record.a)
     if (short) g.op(w.I32_WRAP_I64)
     if (immediate) {
-      if (short) g.i32(record.imm)
-      else g.i64(record.imm)
+      if (short) g.immediateNarrow(record)
+      else g.immediate(record)
     } else {
       g.read64(record.b)
       if (short) g.op(w.I32_WRAP_I64)

@@ -9,7 +9,7 @@ import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
 import type { Flags } from './flags.js'
 import { bmiCodes } from './bmi-code.js'
-import { type GuestCode, L_FA, L_FR, L_LA, L_V } from './guest.js'
+import { type GuestCode, L_FA, L_FR, L_LA, L_V, isFar } from './guest.js'
 import type { IrRecord } from './record.js'
 import { ProductCode } from './product-code.js'
 import { RotateCode } from './rotate-code.js'
@@ -40,7 +40,7 @@ export class BitCode {
   noteConstant(record: IrRecord): void {
     if (record.index !== this.constantsOf) this.constants.clear()
     this.constantsOf = record.index
-    this.constants.set(record.d, record.imm)
+    if (!isFar(record.imm)) this.constants.set(record.d, record.imm)
   }
 
   private constantIn(record: IrRecord, slot: number): number | undefined {

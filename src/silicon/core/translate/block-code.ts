@@ -94,6 +94,7 @@ export class BlockCode {
     this.calls.forget()
     this.access.begin(node.block.records)
     g.blockOffset = node.position
+    g.blockAddress = node.block.address
     const { records } = node.block
     for (let n = 0; n < records.length; n++) {
       const group = this.stack.groupAt(records, n)
@@ -193,7 +194,7 @@ export class BlockCode {
     const immediate = code >= op.OP_STI8
     const scaled = code >= op.OP_ST8_BIS && !immediate
     const size = code - (immediate ? op.OP_STI8 : scaled ? op.OP_ST8_BIS : op.OP_ST8_BD)
-    const push = immediate ? (): void => g.i64(record.imm2) : (): void => g.read(record.d, size)
+    const push = immediate ? (): void => g.immediate(record, record.imm2) : (): void => g.read(record.d, size)
     const pairs = !scaled && !immediate && record.imm === 0 && record.a === this.writeBackAt && record.index === this.writeBackIndex
     const stale = this.staleAfter(position)
     if (pairs) access.writeBack(record, size, () => g.read64(record.a), push, stale)
@@ -247,7 +248,7 @@ export class BlockCode {
     switch (code) {
       case op.OP_PUSH64:
       case op.OP_PUSHI64:
-        return this.emitPush(record, () => (code === op.OP_PUSH64 ? g.read64(record.a) : g.i64(record.imm)), this.staleAfter(position))
+        return this.emitPush(record, () => (code === op.OP_PUSH64 ? g.read64(record.a) : g.immediate(record)), this.staleAfter(position))
       case op.OP_POP64:
         g.read64(S.RSP)
         g.set(L_LA)

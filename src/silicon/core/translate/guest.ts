@@ -5,6 +5,7 @@
 
 import type { BranchHint, ByteWriter } from '../../../lib/wasm-encoder.js'
 import * as S from '../state/layout.js'
+import type { IrRecord } from './record.js'
 import * as w from './wasm-ops.js'
 
 // ---- locals of a region function (entry: i32) → i32
@@ -56,11 +57,30 @@ export function localOf(slot: number): number {
 
 export const isTemporary = (slot: number): boolean => (slot >= S.T0 && slot < S.SEG_BASE ? true : slot === S.T6 || slot === S.T7)
 
+/** What code reads where it runs, as it differs from guest to guest. `block`: address of the block in question. */
+export type CodeConstant =
+  /** The address of a record, `offset` bytes into the block. */
+  | { readonly kind: 'record'; readonly block: number; readonly offset: number }
+  /** The frame behind page `offset` of the region, counted from its first. */
+  | { readonly kind: 'frame'; readonly block: 0; readonly offset: number }
+  /** An immediate or displacement of the instruction at `offset` of the block's code: `value`. */
+  | { readonly kind: 'immediate'; readonly block: number; readonly offset: number; readonly value: number }
+
+/** Linux chooses where its kernel lies between -2 GiB and -1 GiB at each boot, and writes that into instructions: addresses, and the distances of addresses near zero from them. */
+const FAR = 0x40000000
+
+/** May be such an address or distance. */
+export const isFar = (immediate: number): boolean => immediate < -FAR || immediate > FAR
+
 export class GuestCode {
   /** Branches whose way is known: code that is nearly never run costs the rest no registers then. */
   readonly hints: BranchHint[] = []
   /** Offset of the present block in its page. */
   blockOffset = 0
+  /** Address of the present block. */
+  blockAddress = 0
+  /** What the code reads where it runs, since it differs from guest to guest, by place. */
+  readonly constants: CodeConstant[] = []
   /** General registers whose local may be newer than the state area: bit n for register n. */
   private dirty = 0
   /** Those that have been written since the innermost open construct began. */
@@ -73,11 +93,13 @@ export class GuestCode {
    * `s`: the state area of the core that the code is for. It is a constant of the code, since a local for it costs two registers of the host wherever memory is
    * accessed.
    */
-  /** `fuses`: the engine multiplies and adds with one rounding (fused-multiply-add.ts). */
+  /** `fuses`: the engine multiplies and adds with one rounding (fused-multiply-add.ts). `firstConstant`: place of the first of `constants` in those of the module. `inKernel`: the code lies in the upper half. */
   constructor(
     readonly out: ByteWriter,
     readonly s: number,
     readonly fuses = false,
+    private readonly firstConstant = 0,
+    readonly inKernel = false,
   ) {}
 
   op(first: number, ...rest: readonly number[]): void {
@@ -142,6 +164,48 @@ export class GuestCode {
   /** Pushes the region's core, as functions of the kernel ask for it. */
   core(): void {
     this.i32(this.s)
+  }
+
+  /** Pushes the address of a record of the present block. */
+  recordAddress(address: number): void {
+    this.constant({ kind: 'record', block: this.blockAddress, offset: address - this.blockAddress }, w.I32_LOAD)
+  }
+
+  /** Pushes the frame that page `page` of the region, counted from its first, was made from. */
+  frameOf(page: number): void {
+    this.constant({ kind: 'frame', block: 0, offset: page }, w.I32_LOAD)
+  }
+
+  /** Pushes a sign-extended immediate or displacement of `record`'s instruction. */
+  immediate(record: IrRecord, value = record.imm): void {
+    if (this.inKernel && isFar(value)) this.constant(this.immediateOf(record, value), w.I64_LOAD32_S)
+    else this.i64(value)
+  }
+
+  /** The same, zero-extended. */
+  immediateUnsigned(record: IrRecord, value = record.imm): void {
+    if (this.inKernel && isFar(value)) this.constant(this.immediateOf(record, value), w.I64_LOAD32_U)
+    else this.i64Wide(value, 0)
+  }
+
+  /** The same as i32. */
+  immediateNarrow(record: IrRecord, value = record.imm): void {
+    if (this.inKernel && isFar(value)) this.constant(this.immediateOf(record, value), w.I32_LOAD)
+    else this.i32(value)
+  }
+
+  private immediateOf(record: IrRecord, value: number): CodeConstant {
+    return { kind: 'immediate', block: this.blockAddress, offset: record.offset, value }
+  }
+
+  /** What differs from guest to guest stands in memory: code that does not name it serves others too (kept-code.ts). */
+  private constant(wanted: CodeConstant, load: number): void {
+    const { constants } = this
+    let place = constants.findIndex((known) => sameConstant(known, wanted))
+    if (place < 0) place = constants.push(wanted) - 1
+    this.out.byte(w.GLOBAL_GET)
+    this.out.u32(0)
+    this.memory(load, (this.firstConstant + place) * 4)
   }
 
   /** Calls a function of the kernel (kernel-functions.ts), whose type has the same number. */
@@ -337,3 +401,9 @@ export class GuestCode {
     this.loadState(w.I64_LOAD, S.CTX)
   }
 }
+
+const sameConstant = (a: CodeConstant, b: CodeConstant): boolean =>
+  a.kind === b.kind &&
+  a.block === b.block &&
+  a.offset === b.offset &&
+  (a.kind !== 'immediate' || b.kind !== 'immediate' || a.value === b.value)

@@ -33,10 +33,10 @@ export class MoveCode {
         g.i64Wide(record.imm, record.imm2)
         return g.write(record.d, 3)
       case op.OP_MOVI64S:
-        g.i64(record.imm)
+        g.immediate(record)
         return g.write(record.d, 3)
       case op.OP_MOVI32:
-        g.i64Wide(record.imm, 0)
+        g.immediateUnsigned(record)
         return g.write(record.d, 3)
       case op.OP_MOVI16:
       case op.OP_MOVI8:
@@ -46,7 +46,7 @@ export class MoveCode {
       case op.OP_LEA32_BD:
         g.read64(record.a)
         if (record.imm !== 0) {
-          g.i64(record.imm)
+          g.immediate(record)
           g.op(w.I64_ADD)
         }
         return g.write(record.d, record.op === op.OP_LEA_BD ? 3 : 2)

@@ -92,6 +92,9 @@ export interface RegionNode {
   readonly targets: number[]
 }
 
+/** Page of the region that the node's code begins on, counted from its first. */
+export const pageOf = (node: RegionNode): number => Math.floor(node.position / FRAME_BYTES)
+
 export interface RegionPlan {
   readonly nodes: readonly RegionNode[]
   /** Nodes where the region may be entered; the first is the hot block. */

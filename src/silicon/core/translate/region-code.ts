@@ -22,12 +22,12 @@ import { R_JUMP, R_NEXT, R_RETURNED } from '../ir/results.js'
 import * as S from '../state/layout.js'
 import { BlockCode, type Ways } from './block-code.js'
 import { type FlagsKnown, Flags } from './flags.js'
-import { GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PAGES, L_PC, L_R, L_V, LOCAL_DECLARATIONS } from './guest.js'
+import { type CodeConstant, GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PAGES, L_PC, L_R, L_V, LOCAL_DECLARATIONS } from './guest.js'
 import { storeLazyFlags } from './lazy-flags.js'
 import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
 import { PAGE_FUNCTION } from './own-functions.js'
-import type { RegionNode, RegionPlan } from './plan.js'
+import { pageOf, type RegionNode, type RegionPlan } from './plan.js'
 import type { IrRecord } from './record.js'
 import { RegisterLiveness } from './register-liveness.js'
 import { type Item, placesOf, structure } from './structure.js'
@@ -63,14 +63,16 @@ export class RegionCode implements Ways {
   /** Code of the present node may leave at an instruction. */
   private troubled = false
 
-  /** `out`: where the code goes; empty. `s`: state area of the core that will run it. `fuses`: see GuestCode. */
+  /** `out`: where the code goes; empty. `s`: state area of the core that will run it. `fuses`, `firstConstant`, `inKernel`: see GuestCode. */
   constructor(
     private readonly plan: RegionPlan,
     out: ByteWriter,
     s: number,
     fuses: boolean,
+    firstConstant: number,
+    inKernel: boolean,
   ) {
-    this.g = new GuestCode(out, s, fuses)
+    this.g = new GuestCode(out, s, fuses, firstConstant, inKernel)
     this.flags = new Flags(this.g)
     const { nodes, entries } = plan
     const blocks = nodes.map((node) => node.block)
@@ -94,6 +96,11 @@ export class RegionCode implements Ways {
   /** Instructions that one pass through the region may take: it may be entered only with this much budget. */
   get guard(): number {
     return Math.max(...this.plan.entries.map((entry) => this.longest[entry]!)) + BUDGET_LOW
+  }
+
+  /** What the code reads from the module's constants, from place `firstConstant` on; complete once it is built. */
+  get constants(): readonly CodeConstant[] {
+    return this.g.constants
   }
 
   /** The function's body. Throws UntranslatableError for a record that regions do not know. */
@@ -460,7 +467,7 @@ export class RegionCode implements Ways {
     g.ifUnlikely()
     g.core()
     g.pageAddress(pageOf(target) * FRAME_BYTES)
-    g.i32(target.frame)
+    g.frameOf(pageOf(target))
     g.callOwn(PAGE_FUNCTION)
     g.if()
     this.leaveTo(delta, R_NEXT)
@@ -472,8 +479,6 @@ export class RegionCode implements Ways {
     g.end()
   }
 }
-
-const pageOf = (node: RegionNode): number => Math.floor(node.position / FRAME_BYTES)
 
 const reaches = (item: Item, node: number): boolean => (item.kind === 'node' ? item.node === node : item.heads.includes(node))
 

@@ -61,7 +61,7 @@ export class StackCode {
         return
       }
       if (record.op === op.OP_PUSH64) g.read64(record.a)
-      else g.i64(record.imm)
+      else g.immediate(record)
       g.memory(w.I64_STORE, 8 * (count - 1 - n))
     })
     if (returnIsLoaded) {

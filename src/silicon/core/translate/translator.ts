@@ -1,21 +1,18 @@
 /** Has hot code compiled: a region around each block that the kernel offers, and its place in the tables that the kernel enters regions by. */
 
-import { ByteWriter, type FunctionBody, ModuleEncoder } from '../../../lib/wasm-encoder.js'
-import { CODE_CACHE_WORDS, DRAM_BASE, FRAME_BYTES, MEMBERS_END, MEMBERS_TABLE, NOTES_TABLE, REGION_TABLE } from '../../fabric-layout.js'
+import { ByteWriter, type FunctionBody } from '../../../lib/wasm-encoder.js'
+import { FRAME_BYTES } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
-import { MEMBER_BYTES, NOTES_BYTES, NOTES_MAX, REGIONS_MAX, REGION_ENTRY_BYTES } from '../ir/region-tables.js'
-import * as S from '../state/layout.js'
-import { accessFunction, pageFunction } from './own-functions.js'
+import { Adoption } from './adoption.js'
 import { UntranslatableError } from './call-code.js'
-import { kernelFunctions, kernelFunctionTable, regionType } from './kernel-functions.js'
-import { isEntry, type PlanLimits, planRegion, type RegionPlan } from './plan.js'
+import { frameAt, hostPageAt } from './code-pages.js'
+import type { CodeConstant } from './guest.js'
+import type { KeptCode } from './kept-code.js'
+import { keptRegion } from './keeping.js'
+import { isEntry, pageOf, type PlanLimits, planRegion, type RegionPlan } from './plan.js'
 import { RegionCode } from './region-code.js'
-
-/** Modules that import one table of the kernel's functions. */
-const IMPORTS_OF_TABLE = 128
-
-/** What is below DRAM is in every chip's memory: V8 needs no guard for an access to a constant address there. */
-const WASM_PAGE_BYTES = 0x10000
+import * as S from '../state/layout.js'
+import { type ModuleInstance, regionEncoder, StandingRegions, type StandingPort } from './standing-regions.js'
 
 /** A block that cannot be translated is not offered again soon. */
 const NEVER = 0x7fffffff
@@ -25,19 +22,16 @@ const AGAIN_PART = 1 / 4
 /** So many offers of planned code are enough to have it, whichever blocks they are of. */
 const OFFERS_MAX = 64
 
-export interface TranslatorPort {
-  readonly words: Int32Array
-  readonly memory: WebAssembly.Memory
-  /** The core kernel's function table. */
-  readonly table: WebAssembly.Table
-  /** Exports of the core kernel, which regions call. */
-  readonly kernel: Readonly<Record<string, unknown>>
+/** Executions after which a block is offered that a kept region begins with; and how often again where pages of it are not at hand. */
+const ADOPT_AFTER = 100
+const LOOKS_MAX = 2
+
+export interface TranslatorPort extends StandingPort {
+  readonly bytes: Uint8Array
   /** Executions after which a block is offered. */
   readonly hotAfter: number
   /** Entries after which a region is offered again. */
   readonly widenAfter: number
-  /** Number that no region may have any more. */
-  readonly regionsMax: number
   /** What a region may hold, and one that takes the place of another. */
   readonly limits: PlanLimits
   readonly wideLimits: PlanLimits
@@ -45,10 +39,12 @@ export interface TranslatorPort {
   readonly batch: number
   /** The engine multiplies and adds with one rounding. */
   readonly fuses: boolean
-  /** What is entered in place of a region's code, which must be entered with a budget of `guard` at least. */
-  readonly around: (region: unknown, guard: number) => unknown
+  /** Code of earlier runs, and for later ones. */
+  readonly kept: KeptCode | undefined
   /** The block at (frame, offset) under key and mode, or 0. */
   find(frame: number, offset: number, key: number, mode: number): number
+  /** Makes it: see AdoptionPort. */
+  make(at: number, frame: number, key: number, mode: number): number | undefined
 }
 
 export interface TranslatorCounters {
@@ -59,11 +55,18 @@ export interface TranslatorCounters {
   readonly refused: number
   /** Regions, of those above, that took the place of one which was entered very often. */
   readonly wide: number
+  /** Regions that were kept from elsewhere, and not compiled. */
+  readonly adopted: number
 }
 
 /** A region whose code is written and waits for others to be compiled with. */
-interface PlannedRegion {
+export interface PlannedRegion {
   readonly plan: RegionPlan
+  /** Place of the first of its constants in those of the module. */
+  readonly firstConstant: number
+  readonly constants: readonly CodeConstant[]
+  /** The bytes of its nodes, where they are to be kept. */
+  readonly code: readonly Uint8Array[]
   readonly body: FunctionBody
   readonly guard: number
   /** Entries after which it is offered again; 0: never. */
@@ -84,46 +87,43 @@ export class Translator {
   private refused = 0
   private wide = 0
   private modules = 0
-  private readonly encoder = new ModuleEncoder(
-    kernelFunctions.map(({ type }) => type),
-    regionType,
-    [accessFunction(), pageFunction()],
-    DRAM_BASE / WASM_PAGE_BYTES,
-  )
+  private readonly encoder = regionEncoder()
+  private readonly standing: StandingRegions
+  private readonly adoption: Adoption | undefined
+  /** Blocks that are offered early, since kept regions may begin with them, and how often they have been. */
+  private readonly early = new Map<number, number>()
   /** Regions that wait, for core `plannedFor`, and the blocks that they hold: true where one begins with it. */
   private readonly planned: PlannedRegion[] = []
   private readonly plannedBlocks = new Map<number, boolean>()
   private plannedFor = 0
   private offers = 0
   private readonly writers: ByteWriter[] = []
-  /** Number of the next region; 0 is none. */
-  private next = 1
-  private nextMember = MEMBERS_TABLE
-  /** The table that modules import the kernel's functions by, and how many more shall import it. */
-  private functions: WebAssembly.Table | undefined
-  private importsLeft = 0
-  /** Places in the kernel's table that are ours, and how many of them are in use. */
-  private readonly places: number[] = []
-  private placesUsed = 0
+  private constants = 0
 
-  constructor(private readonly port: TranslatorPort) {}
+  constructor(private readonly port: TranslatorPort) {
+    this.standing = new StandingRegions(port)
+    if (port.kept) this.adoption = new Adoption(port, port.kept, this.standing)
+  }
 
   get counters(): TranslatorCounters {
     const { regions, modules, blocks, bytes, refused, wide } = this
-    return { regions, modules, blocks, bytes, refused, wide }
+    return { regions, modules, blocks, bytes, refused, wide, adopted: this.adoption?.adopted ?? 0 }
   }
 
   /** The code cache has been cleared: no region stands any more. */
   cleared(): void {
     this.forgetPlans()
-    this.next = 1
-    this.nextMember = MEMBERS_TABLE
-    // Their code can be collected.
-    for (const place of this.places) this.port.table.set(place, null)
-    this.placesUsed = 0
-    this.functions = undefined
-    this.port.words.fill(0, NOTES_TABLE >> 2, (NOTES_TABLE + NOTES_MAX * NOTES_BYTES) >> 2)
-    this.port.words.fill(0, REGION_TABLE >> 2, (REGION_TABLE >> 2) + (REGIONS_MAX * REGION_ENTRY_BYTES) / 4)
+    this.early.clear()
+    this.adoption?.cleared()
+    this.standing.cleared()
+  }
+
+  /** A block has been made. One that a kept region begins with is offered after a few executions. */
+  blockMade(address: number): void {
+    const { kept, words, hotAfter } = this.port
+    if (!kept || kept.beginningWith(words[(address + op.BLOCK_HASH) >> 2]! >>> 0).length === 0) return
+    this.early.set(address, 0)
+    this.postpone(address, Math.min(ADOPT_AFTER, hotAfter))
   }
 
   /**
@@ -132,11 +132,17 @@ export class Translator {
    */
   translate(s: number, address: number): boolean {
     const { words, hotAfter, limits, wideLimits, batch, widenAfter } = this.port
-    const nodesMax = Math.max(limits.nodes, wideLimits.nodes) * (this.planned.length + 1)
-    if (this.next + this.planned.length >= this.port.regionsMax || this.nextMember + nodesMax * MEMBER_BYTES > MEMBERS_END) return false
+    const regions = this.planned.length + 1
+    const nodesMax = Math.max(limits.nodes, wideLimits.nodes)
+    const constantsMax = Math.max(limits.records, wideLimits.records) + nodesMax
+    if (!this.standing.hasRoom(regions, nodesMax * regions, this.constants + constantsMax)) return false
     if (this.plannedFor !== s) this.compile()
     const again = isEntry(words, address)
-    const takesOver = again ? this.tableEntry(words[(address + op.BLOCK_FIRST_RECORD + 8) >> 2]!) : 0
+    if (!again && this.adoption) {
+      const done = this.adopt(this.adoption, s, address)
+      if (done !== undefined) return done
+    }
+    const takesOver = again ? this.standing.tableEntry(words[(address + op.BLOCK_FIRST_RECORD + 8) >> 2]!) : 0
     if (again && this.planned.some((planned) => planned.takesOver === takesOver)) {
       this.compile()
       return true
@@ -145,7 +151,7 @@ export class Translator {
       this.offeredAgain(address)
       return true
     }
-    const port = { words, hotAfter, find: this.port.find, frameAt: (pages: number) => this.frameAt(s, pages) }
+    const port = { words, hotAfter, find: this.port.find, frameAt: (pages: number) => frameAt(words, s, pages) }
     const plan = planRegion(port, address, again ? wideLimits : limits)
     if (plan.nodes.length === 0) {
       if (!again) this.postpone(address, NEVER)
@@ -164,9 +170,22 @@ export class Translator {
     return true
   }
 
-  /** Place of `region` in the table of regions, as a word. */
-  private tableEntry(region: number): number {
-    return (REGION_TABLE + region * REGION_ENTRY_BYTES) >> 2
+  /** Undefined: the block is to be made part of a new region. */
+  private adopt(adoption: Adoption, s: number, address: number): boolean | undefined {
+    const answer = adoption.adopt(s, address)
+    if (answer === 'full') return false
+    if (answer === 'cleared') return true
+    const offers = this.early.get(address)
+    if (answer === 'later' && offers !== undefined && offers < LOOKS_MAX) {
+      this.early.set(address, offers + 1)
+      this.postpone(address, ADOPT_AFTER << (2 * offers + 2))
+      return true
+    }
+    this.early.delete(address)
+    if (answer === 'adopted') return true
+    if (offers === undefined) return undefined
+    this.postpone(address, this.port.hotAfter)
+    return true
   }
 
   /** Executions until a block of a planned region is offered again. */
@@ -185,30 +204,37 @@ export class Translator {
     this.port.words[(address + op.BLOCK_FIRST_RECORD + 8) >> 2] = count
   }
 
-  /** Frame of the page `pages` away from that of core `s`'s RIP, where its TLB for instructions has it; else -1. */
-  private frameAt(s: number, pages: number): number {
-    const { words } = this.port
-    const word = (offset: number): number => words[(s + offset) >> 2]! >>> 0
-    const low = word(S.PC) + pages * FRAME_BYTES
-    const page = (low & -FRAME_BYTES) >>> 0
-    const high = (word(S.PC + 4) + Math.floor(low / 0x100000000)) >>> 0
-    const salt = high >>> 31 !== 0 ? 0 : word(S.SPACE) * S.SPACE_SPREAD
-    const entry = S.TLB_EXEC + (((page >>> 12) ^ salt) & (S.TLB_EXEC_ENTRIES - 1)) * 16
-    const tag = word(entry)
-    const mapped = tag === (page | word(S.CTX)) >>> 0 || tag === (page | word(S.GLOBAL_SPACE) | (word(S.CTX) & 1)) >>> 0
-    if (!mapped || word(entry + 4) !== high) return -1
-    return word(entry + 12)
-  }
-
   /** Writes the code of `plan`, which waits from now on. */
   private write(s: number, plan: RegionPlan, entries: number, takesOver: number): void {
     const writer = (this.writers[this.planned.length] ??= new ByteWriter(1 << 15))
     writer.reset()
-    const code = new RegionCode(plan, writer, s, this.port.fuses)
-    this.planned.push({ plan, body: code.build(), guard: code.guard, entries, takesOver })
+    const code = new RegionCode(plan, writer, s, this.port.fuses, this.constants, this.port.words[(s + S.PC + 4) >> 2]! < 0)
+    const body = code.build()
+    const firstConstant = this.constants
+    this.constants += code.constants.length
+    this.planned.push({
+      plan,
+      body,
+      guard: code.guard,
+      entries,
+      takesOver,
+      firstConstant,
+      constants: code.constants,
+      code: this.codeOf(s, plan),
+    })
     this.plannedFor = s
     if (entries === 0) return
     plan.nodes.forEach(({ block: { address } }, n) => this.plannedBlocks.set(address, n === 0 || this.plannedBlocks.get(address) === true))
+  }
+
+  /** The bytes of the plan's nodes, where they are to be kept. */
+  private codeOf(s: number, plan: RegionPlan): readonly Uint8Array[] {
+    const { words, bytes, kept } = this.port
+    if (!kept) return []
+    return plan.nodes.map(({ position, block }) => {
+      const at = hostPageAt(words, s, Math.floor(position / FRAME_BYTES)) + (position & (FRAME_BYTES - 1))
+      return bytes.slice(at, at + words[(block.address + op.BLOCK_LENGTH) >> 2]!)
+    })
   }
 
   private forgetPlans(): void {
@@ -217,76 +243,62 @@ export class Translator {
     this.planned.length = 0
     this.plannedBlocks.clear()
     this.offers = 0
+    this.constants = 0
   }
 
   /** Compiles the regions that wait, but for those that have lost a block meanwhile. */
   private compile(): void {
-    const { words, memory } = this.port
+    const { words, kept } = this.port
+    const { constants } = this
     const standing = this.planned.filter(({ plan }) => plan.nodes.every(({ block }) => words[(block.address + op.BLOCK_VALID) >> 2] !== 0))
     if (standing.length > 0) {
-      const bytes = this.encoder.encode(standing.map(({ body }) => body))
-      const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), {
-        env: { memory, functions: this.importedTable() },
-      })
-      standing.forEach((region, n) => this.install(region, instance.exports[`f${n}`]))
-      words[(CODE_CACHE_WORDS + op.CODE_GENERATION) >> 2]!++
+      const encoded = this.encoder.encode(standing.map(({ body }) => body))
+      const bytes = (kept ? encoded.slice() : encoded) as Uint8Array<ArrayBuffer>
+      const module = new WebAssembly.Module(bytes)
+      const instance = this.standing.instantiate(module, constants)
+      standing.forEach((region, n) => this.install(region, instance, n))
+      this.standing.changed()
       this.modules++
       this.bytes += bytes.length
+      if (kept) this.keep(kept, module, bytes, constants, standing, instance)
     }
     this.forgetPlans()
   }
 
-  private install({ plan, guard, entries }: PlannedRegion, code: unknown): void {
+  private install({ plan, guard, entries, constants, firstConstant }: PlannedRegion, instance: ModuleInstance, n: number): void {
     const { words } = this.port
-    const index = this.place(this.port.around(code, guard))
-    const region = this.next++
-    const entry = this.tableEntry(region)
-    words[entry] = index
-    words[entry + 1] = guard
-    words[entry + 2] = entries
-    words[entry + 3] = this.plannedFor
-    for (const address of new Set(plan.nodes.map((node) => node.block.address))) this.join(address, region, entries === 0)
-    plan.entries.forEach((node, n) => {
-      const record = (plan.nodes[node]!.block.address + op.BLOCK_FIRST_RECORD) >> 2
-      words[record] = (words[record]! & ~0xffff) | op.OP_REGION
-      words[record + 2] = region
-      words[record + 3] = n
+    const frames = new Map(plan.nodes.map((node) => [pageOf(node), node.frame]))
+    constants.forEach((constant, place) => {
+      const { kind, block, offset } = constant
+      const value = kind === 'frame' ? frames.get(offset)! : kind === 'record' ? block + offset : constant.value
+      words[(instance.constants >> 2) + firstConstant + place] = value
+    })
+    this.standing.install({
+      code: instance.exports[`f${n}`],
+      guard,
+      entriesLeft: entries,
+      core: this.plannedFor,
+      blocks: [...new Set(plan.nodes.map((node) => node.block.address))],
+      entries: plan.entries.map((node) => plan.nodes[node]!.block.address),
     })
     this.regions++
     if (entries === 0) this.wide++
     this.blocks += plan.nodes.length
   }
 
-  /**
-   * V8 has each table remember all instances that import it: none of them is collected before the table is, and each import copies the list. So a table serves some of
-   * them only, and none outlives the code cache.
-   */
-  private importedTable(): WebAssembly.Table {
-    if (!this.functions || this.importsLeft === 0) {
-      this.functions = kernelFunctionTable(this.port.kernel)
-      this.importsLeft = IMPORTS_OF_TABLE
-    }
-    this.importsLeft--
-    return this.functions
-  }
-
-  /** Puts `region` into the kernel's function table. */
-  private place(region: unknown): number {
-    const { table } = this.port
-    const place = this.places[this.placesUsed] ?? table.grow(1)
-    this.places[this.placesUsed++] = place
-    table.set(place, region)
-    return place
-  }
-
-  /** Notes in the block at `address` that dropping it ends `region`. */
-  private join(address: number, region: number, wide: boolean): void {
+  private keep(
+    kept: KeptCode,
+    module: WebAssembly.Module,
+    bytes: Uint8Array,
+    constants: number,
+    planned: readonly PlannedRegion[],
+    instance: ModuleInstance,
+  ): void {
     const { words } = this.port
-    const member = this.nextMember
-    this.nextMember += MEMBER_BYTES
-    words[member >> 2] = region
-    words[(member >> 2) + 1] = words[(address + op.BLOCK_REGIONS) >> 2]!
-    words[(address + op.BLOCK_REGIONS) >> 2] = member
-    if (!wide) words[(address + op.BLOCK_REGION_COUNT) >> 2]!++
+    const regions = planned.flatMap((one, number) => {
+      const region = keptRegion(words, one, number, this.plannedFor)
+      return region ? [{ region, code: instance.exports[`f${number}`] }] : []
+    })
+    kept.addFresh({ module, bytes, constants, regions })
   }
 }

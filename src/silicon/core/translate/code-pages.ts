@@ -1,0 +1,32 @@
+/** Pages around a core's RIP, as its TLB for instructions has them. */
+
+import { FRAME_BYTES } from '../../fabric-layout.js'
+import * as S from '../state/layout.js'
+
+/** Entry of core `s`'s TLB for the page `pages` away from that of its RIP, as a word; -1: it has none that serves. */
+function entryAt(words: Int32Array, s: number, pages: number): number {
+  const word = (offset: number): number => words[(s + offset) >> 2]! >>> 0
+  const low = word(S.PC) + pages * FRAME_BYTES
+  const page = (low & -FRAME_BYTES) >>> 0
+  const high = (word(S.PC + 4) + Math.floor(low / 0x100000000)) >>> 0
+  const salt = high >>> 31 !== 0 ? 0 : word(S.SPACE) * S.SPACE_SPREAD
+  const entry = S.TLB_EXEC + (((page >>> 12) ^ salt) & (S.TLB_EXEC_ENTRIES - 1)) * 16
+  const tag = word(entry)
+  const mapped = tag === (page | word(S.CTX)) >>> 0 || tag === (page | word(S.GLOBAL_SPACE) | (word(S.CTX) & 1)) >>> 0
+  if (!mapped || word(entry + 4) !== high) return -1
+  return (s + entry) >> 2
+}
+
+/** Frame of that page, or -1. */
+export function frameAt(words: Int32Array, s: number, pages: number): number {
+  const entry = entryAt(words, s, pages)
+  return entry < 0 ? -1 : words[entry + 3]! >>> 0
+}
+
+/** Where the page's bytes stand in linear memory, or -1. */
+export function hostPageAt(words: Int32Array, s: number, pages: number): number {
+  const entry = entryAt(words, s, pages)
+  if (entry < 0) return -1
+  // The entry has what is to be added to a linear address, whose low half is in the tag.
+  return ((words[entry]! & -FRAME_BYTES) + words[entry + 2]!) >>> 0
+}
