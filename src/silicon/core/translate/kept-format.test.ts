@@ -8,38 +8,41 @@ import { readRegions, writeRegions } from './kept-format.js'
 
 const CONSTANTS = 100
 
+/** Of plain objects. */
+const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> => fc.record(model, { noNullPrototype: true })
 const u32 = fc.integer({ min: 0, max: 0xffffffff })
-const block = fc.record({
+const block = record({
   position: fc.integer({ min: -0x70000000, max: 0x70000000 }),
   hash: u32,
   code: fc.uint8Array({ minLength: 4, maxLength: 40 }),
 })
-const region: fc.Arbitrary<KeptRegion> = fc
-  .record({ blocks: fc.array(block, { minLength: 1, maxLength: 6 }), first: fc.integer({ min: 0, max: 0xfff }) })
-  .chain(({ blocks, first }) => {
-    const number = fc.integer({ min: 0, max: blocks.length - 1 })
-    const constant = fc.oneof(
-      fc.record({ kind: fc.constant(CONSTANT_RECORD), block: number, offset: fc.integer({ min: 0, max: 4000 }), addend: fc.constant(0) }),
-      fc.record({
-        kind: fc.constant(CONSTANT_FRAME),
-        block: fc.constant(0),
-        offset: fc.integer({ min: -9, max: 9 }),
-        addend: fc.constant(0),
-      }),
-      fc.record({ kind: fc.constant(CONSTANT_IMMEDIATE), block: number, offset: fc.constant(0), addend: fc.integer({ min: -9, max: 99 }) }),
-    )
-    return fc.record({
-      number: fc.integer({ min: 0, max: 31 }),
-      core: u32,
-      mode: u32,
-      guard: u32,
-      entriesLeft: u32,
-      blocks: fc.constant(blocks.map((one, n) => (n === 0 ? { ...one, position: first } : one))),
-      entries: fc.array(number, { maxLength: 5 }),
-      constants: fc.array(constant, { maxLength: 20 }),
-      firstConstant: fc.integer({ min: 0, max: CONSTANTS - 20 }),
-    })
+const region: fc.Arbitrary<KeptRegion> = record({
+  blocks: fc.array(block, { minLength: 1, maxLength: 6 }),
+  first: fc.integer({ min: 0, max: 0xfff }),
+}).chain(({ blocks, first }) => {
+  const number = fc.integer({ min: 0, max: blocks.length - 1 })
+  const constant = fc.oneof(
+    record({ kind: fc.constant(CONSTANT_RECORD), block: number, offset: fc.integer({ min: 0, max: 4000 }), addend: fc.constant(0) }),
+    record({
+      kind: fc.constant(CONSTANT_FRAME),
+      block: fc.constant(0),
+      offset: fc.integer({ min: -9, max: 9 }),
+      addend: fc.constant(0),
+    }),
+    record({ kind: fc.constant(CONSTANT_IMMEDIATE), block: number, offset: fc.constant(0), addend: fc.integer({ min: -9, max: 99 }) }),
+  )
+  return record({
+    number: fc.integer({ min: 0, max: 31 }),
+    core: u32,
+    mode: u32,
+    guard: u32,
+    entriesLeft: u32,
+    blocks: fc.constant(blocks.map((one, n) => (n === 0 ? { ...one, position: first } : one))),
+    entries: fc.array(number, { maxLength: 5 }),
+    constants: fc.array(constant, { maxLength: 20 }),
+    firstConstant: fc.integer({ min: 0, max: CONSTANTS - 20 }),
   })
+})
 
 test('regions come back as they were written', () => {
   fc.assert(
