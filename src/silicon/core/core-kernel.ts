@@ -99,6 +99,8 @@ export class CoreKernel {
   private readonly lowering: BlockLowering
   private readonly crossing = new Uint8Array(2 * FETCH_AHEAD)
   private readonly translator: Translator | undefined
+  /** Blocks have hashes, by which kept code is found. */
+  private readonly keeps: boolean
   private clears = 0
   private blocks = 0
   private instructions = 0
@@ -128,6 +130,7 @@ export class CoreKernel {
     this.words = new Int32Array(memory.buffer)
     const { hotAfter = op.PROFILE_THRESHOLD } = translation ?? {}
     this.lowering = new BlockLowering(table, translation ? hotAfter : 0)
+    this.keeps = translation?.kept !== undefined
     if (translation) {
       this.translator = new Translator({
         words: this.words,
@@ -248,7 +251,7 @@ export class CoreKernel {
     words[header + op.BLOCK_KEY / 4] = key
     words[header + op.BLOCK_FRAME2 / 4] = frame2
     words[header + op.BLOCK_END / 4] = address + bytes
-    words[header + op.BLOCK_HASH / 4] = blockHash(emitter.words, 0, emitter.count, at % FRAME_BYTES, mode)
+    if (this.keeps) words[header + op.BLOCK_HASH / 4] = blockHash(emitter.words, 0, emitter.count, at % FRAME_BYTES, mode)
     const records = (address + op.BLOCK_FIRST_RECORD) >> 2
     for (let n = 0; n < emitter.count * 4; n++) words[records + n] = emitter.words[n]!
     this.exports.code_insert(address)

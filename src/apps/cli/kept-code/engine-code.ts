@@ -13,12 +13,6 @@ export interface EngineCode {
 }
 
 interface Natives {
-  o(exported: unknown): unknown
-  s(module: CompiledModule): unknown
-  d(code: ArrayBuffer, bytes: Uint8Array): unknown
-}
-
-interface Natives {
   isOptimised(exported: unknown): unknown
   serialize(module: CompiledModule): unknown
   deserialize(code: ArrayBuffer, bytes: Uint8Array): unknown
