@@ -28,6 +28,18 @@ const slowGoals: readonly (readonly [peer: PeerName, label: string, limit: numbe
   ['bochs', 'Bochs', 10],
 ]
 
+/** Each goal is judged twice: by first runs, and by runs that find what earlier ones have translated. */
+const ourPeers: readonly (readonly [peer: PeerName, suffix: string, sev: boolean])[] = [
+  ['cbit-sev', ', SEV', true],
+  ['cbit-sev-later', ', SEV, later runs', true],
+  ['cbit', ', no SEV', false],
+  ['cbit-later', ', no SEV, later runs', false],
+]
+const slowJudged: readonly (readonly [peer: PeerName, suffix: string])[] = [
+  ['cbit', ''],
+  ['cbit-later', ', later runs'],
+]
+
 const overGuestMiBMax = 450
 const sevCostMax = 3
 
@@ -35,32 +47,36 @@ const sevCostMax = 3
 export function goalsOf(fast: Measurements, apart: readonly Measurements[], memoryMiB: number): Goal[] {
   const { list, peakResidentMiB } = fast
   // The goals hold while memory is encrypted.
-  const ours: PeerName = list.some((one) => one.samples['cbit-sev']) ? 'cbit-sev' : 'cbit'
-  const suffix = ours === 'cbit-sev' ? ', SEV' : ', no SEV'
+  const sev = ourPeers.some(([peer, , encrypts]) => encrypts && list.some((one) => one.samples[peer]))
+  const judged = ourPeers.filter(([, , encrypts]) => encrypts === sev)
   const boot = list.find((one) => one.name === bootName)
-  const peaks = [peakResidentMiB.cbit, peakResidentMiB['cbit-sev']].filter((peak) => peak !== undefined)
+  const peaks = ourPeers.map(([peer]) => peakResidentMiB[peer]).filter((peak) => peak !== undefined)
   const all: (Omit<Goal, 'measured'> & { readonly measured: number | undefined })[] = [
-    {
-      what: `time to the shell over QEMU TCG${suffix}`,
-      bound: 'at most',
-      limit: 1,
-      unit: 'times',
-      measured: boot && ratioOf(boot, ours, 'qemu'),
-    },
-    ...groupGoals.map(
-      ([what, group, limit]) =>
-        ({ what: `${what}${suffix}`, bound: 'at most', limit, unit: 'times', measured: meanRatio(list, group, ours, 'qemu') }) as const,
-    ),
+    ...judged.flatMap(([peer, suffix]) => [
+      {
+        what: `time to the shell over QEMU TCG${suffix}`,
+        bound: 'at most' as const,
+        limit: 1,
+        unit: 'times',
+        measured: boot && ratioOf(boot, peer, 'qemu'),
+      },
+      ...groupGoals.map(
+        ([what, group, limit]) =>
+          ({ what: `${what}${suffix}`, bound: 'at most', limit, unit: 'times', measured: meanRatio(list, group, peer, 'qemu') }) as const,
+      ),
+    ]),
     { what: 'cost of SEV, geometric mean', bound: 'at most', limit: sevCostMax, unit: '%', measured: sevCost(list) },
-    ...slowGoals.map(
-      ([peer, label, limit]) =>
-        ({
-          what: `as fast as ${label}, geometric mean`,
-          bound: 'at least',
-          limit,
-          unit: 'times',
-          measured: apart.map(({ list }) => speedOver(list, peer)).find((speed) => speed !== undefined),
-        }) as const,
+    ...slowGoals.flatMap(([peer, label, limit]) =>
+      slowJudged.map(
+        ([ours, suffix]) =>
+          ({
+            what: `as fast as ${label}, geometric mean${suffix}`,
+            bound: 'at least',
+            limit,
+            unit: 'times',
+            measured: apart.map(({ list }) => speedOver(list, peer, ours)).find((speed) => speed !== undefined),
+          }) as const,
+      ),
     ),
     {
       what: "resident memory over the guest's own, at most in the whole run",
@@ -81,8 +97,8 @@ export function sevCost(list: readonly Measurement[]): number | undefined {
 }
 
 /** The boot is left out: v86 boots another kernel, and Bochs loads it from a disk. */
-export function speedOver(list: readonly Measurement[], peer: PeerName): number | undefined {
-  const ratios = list.filter((one) => one.group !== 'boot').map((one) => ratioOf(one, peer, 'cbit'))
+export function speedOver(list: readonly Measurement[], peer: PeerName, ours: PeerName): number | undefined {
+  const ratios = list.filter((one) => one.group !== 'boot').map((one) => ratioOf(one, peer, ours))
   const known = ratios.filter((ratio) => ratio !== undefined)
   return known.length === 0 ? undefined : geometricMean(known)
 }

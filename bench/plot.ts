@@ -6,14 +6,15 @@ import type { Report } from './report.js'
 
 const labelWidth = 130
 const plotWidth = 520
-const rowHeight = 40
+const rowHeight = 53
 const barHeight = 13
 const top = 64
 const right = 60
 
 const series: readonly { readonly peer: PeerName; readonly label: string; readonly colour: string }[] = [
   { peer: 'cbit', label: 'cbit', colour: '#4477aa' },
-  { peer: 'cbit-sev', label: 'cbit with SEV', colour: '#ee6677' },
+  { peer: 'cbit-sev', label: 'with SEV', colour: '#ee6677' },
+  { peer: 'cbit-sev-later', label: 'with SEV, later run', colour: '#228833' },
 ]
 
 const marks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
@@ -46,8 +47,8 @@ export function plot(report: Report): string {
   })
   const legend = series.map(
     ({ label, colour }, i) =>
-      `<rect x="${labelWidth + 310 + i * 90}" y="14" width="11" height="11" fill="${colour}"/>` +
-      `<text x="${labelWidth + 326 + i * 90}" y="24">${label}</text>`,
+      `<rect x="${labelWidth + 290 + i * 80}" y="14" width="11" height="11" fill="${colour}"/>` +
+      `<text x="${labelWidth + 306 + i * 80}" y="24">${label}</text>`,
   )
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${labelWidth + plotWidth + right}" height="${height}"`,

@@ -45,7 +45,9 @@ async function record(flags: Flags, folder: string): Promise<{ profile: V8Profil
   // The modules, not the bundle: files name the parts of the machine.
   const main = join(root, 'dist/src/apps/cli/main.js')
   const preload = fileURLToPath(new URL('profile-preload.js', import.meta.url))
-  const peer = cbitPeer(flags.sev ? 'sev' : 'none', `${process.execPath} --cpu-prof --cpu-prof-dir=${folder} --import ${preload} ${main}`)
+  const peer = cbitPeer(flags.sev ? 'sev' : 'none', {
+    command: `${process.execPath} --cpu-prof --cpu-prof-dir=${folder} --import ${preload} ${main}`,
+  })
   const window = { from: 0, to: Infinity }
   let text = ''
   const listen = (chunk: string): void => {

@@ -39,8 +39,12 @@ const ratioPairs: readonly (readonly [PeerName, PeerName])[] = [
   ['cbit', 'qemu'],
   ['cbit-sev', 'qemu'],
   ['cbit-sev', 'cbit'],
+  ['cbit-later', 'qemu'],
+  ['cbit-sev-later', 'qemu'],
   ['bochs', 'cbit'],
+  ['bochs', 'cbit-later'],
   ['v86', 'cbit'],
+  ['v86', 'cbit-later'],
 ]
 
 export function toJson(report: Report): string {
@@ -92,8 +96,12 @@ export function tableOf({ peers, clock, measurements: { list } }: Pick<Report, '
     ...peers.map((peer) => `${peer.label}, s`),
     ...pairs.map(([above, below]) => `${label(above)} / ${label(below)}`),
   ]
-  const overall = pairs.some(([, below]) => below === 'cbit') && peers.some((peer) => peer.apart)
-  const overallMean = ['all, geometric mean', ...peers.map(() => ''), ...pairs.map(([above]) => ratio(speedOver(list, above)))]
+  const overall = peers.some((peer) => peer.apart)
+  const overallMean = [
+    'all, geometric mean',
+    ...peers.map(() => ''),
+    ...pairs.map(([above, below]) => ratio(speedOver(list, above, below))),
+  ]
   return [head, ...rows, ...(overall ? [overallMean] : means)]
 }
 

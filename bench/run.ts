@@ -1,7 +1,9 @@
 // `npm run bench`: cbit and QEMU's TCG side by side in one run. Benchmarks are no tests: nothing here fails for being slow.
 
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { CliError } from '../src/apps/cli/errors.js'
 import { writeDocument } from './document.js'
@@ -55,7 +57,7 @@ const program = new Command('npm run bench --')
   .option('--only <names>', `these workloads only, with commas between (${others.map((name) => `'${name}'`).join(', ')}: these)`, words)
   .option(
     '--peers <names>',
-    'these peers only: qemu, cbit, cbit-sev; bochs and v86, which are measured by themselves and left out of --quick',
+    'these peers only: qemu, cbit, cbit-sev, cbit-later, cbit-sev-later (later runs find the code that earlier ones kept); bochs and v86, which are measured by themselves and left out of --quick',
     words,
   )
   .option('--slow-samples <n>', 'rounds with Bochs and v86', count, 1)
@@ -116,17 +118,32 @@ async function main(flags: Flags): Promise<void> {
   if (all.some(({ list }) => list.some(({ agree }) => !agree))) process.exitCode = 1
 }
 
-const fastNames: readonly PeerName[] = ['qemu', 'cbit', 'cbit-sev']
+/** The code that the guests of this run keep for later ones; of nobody else's guests. */
+let keptCodeFolder: string | undefined
+function keptCode(): string {
+  if (keptCodeFolder) return keptCodeFolder
+  const folder = mkdtempSync(join(tmpdir(), 'cbit-bench-kept-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return (keptCodeFolder = folder)
+}
+
+const fastNames: readonly PeerName[] = ['qemu', 'cbit', 'cbit-sev', 'cbit-later', 'cbit-sev-later']
+/** Of each pair of goals one is judged by first runs and one by later ones, with SEV; later runs without it are there to be asked for. */
+const fastNamesByDefault = fastNames.filter((name) => name !== 'cbit-later')
 const slowNames: readonly PeerName[] = ['bochs', 'v86']
 
-function peerOf(name: PeerName, { cbit, qemu }: Flags): Peer {
+function peerOf(name: PeerName, { cbit: command, qemu }: Flags): Peer {
   switch (name) {
     case 'qemu':
       return qemuPeer(qemu)
     case 'cbit':
-      return cbitPeer('none', cbit)
+      return cbitPeer('none', { command })
     case 'cbit-sev':
-      return cbitPeer('sev', cbit)
+      return cbitPeer('sev', { command })
+    case 'cbit-later':
+      return cbitPeer('none', { command, keptCode: keptCode() })
+    case 'cbit-sev-later':
+      return cbitPeer('sev', { command, keptCode: keptCode() })
     case 'bochs':
       return bochsPeer()
     case 'v86':
@@ -138,7 +155,7 @@ function peersOf(flags: Flags): Peer[] {
   const all = [...fastNames, ...slowNames]
   const unknown = flags.peers?.find((name) => !(all as readonly string[]).includes(name))
   if (unknown) throw new BenchError(`there is no peer '${unknown}': ${all.join(', ')}`)
-  return fastNames.filter((name) => flags.peers?.includes(name) ?? true).map((name) => peerOf(name, flags))
+  return fastNames.filter((name) => (flags.peers ?? fastNamesByDefault).includes(name)).map((name) => peerOf(name, flags))
 }
 
 /** cbit beside Bochs, and beside v86. Where one is not installed and was not asked for, it is left out with the reason. */
@@ -156,7 +173,7 @@ async function measureApart(
       const guest = peer.architecture === 'i386' ? await preparedGuest('i386', { memoryMiB: flags.memory }, progress) : guest64
       await peer.prepare?.(guest.files, progress)
       peer.describe()
-      const peers = [peerOf('cbit', flags), peer]
+      const peers = [peerOf('cbit', flags), peerOf('cbit-later', flags), peer]
       const small = common.quick || peer.apart === 'small'
       const sized = chosen.filter(({ quickSize }) => !small || quickSize > 0)
       const measurements = await measure({

@@ -2,7 +2,7 @@
 
 import type { Architecture } from '../../src/apps/cli/image/apt.js'
 
-export type PeerName = 'qemu' | 'cbit' | 'cbit-sev' | 'bochs' | 'v86'
+export type PeerName = 'qemu' | 'cbit' | 'cbit-sev' | 'cbit-later' | 'cbit-sev-later' | 'bochs' | 'v86'
 
 export interface GuestFiles {
   readonly kernel: string
@@ -24,6 +24,8 @@ export interface Peer {
   prepare?(guest: GuestFiles, progress: (text: string) => void): Promise<void>
   /** Where its serial console is; default stdio. A peer with a socket connects to a port of this machine. */
   readonly serial?: 'stdio' | 'socket'
+  /** Guests that run everything once and power off before its first figure is taken, so that it measures later runs. */
+  readonly earlierRuns?: number
   /** What it finds in its environment beside ours. */
   readonly environment?: Readonly<Record<string, string>>
   /** Program and arguments. `port` is for the serial console, if that is a socket. */

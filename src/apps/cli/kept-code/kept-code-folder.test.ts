@@ -20,7 +20,7 @@ const region = (number: number, hash: number): KeptRegion => ({
   mode: 7,
   guard: 100,
   entriesLeft: 1000,
-  blocks: [{ position: 0x123, hash, code: Uint8Array.of(0x48, 0xff, 0xc0, 0xc3) }],
+  blocks: [{ position: 0x123, hash, code: Uint8Array.of(0x48, 0xff, 0xc0, 0xc3), targets: [] }],
   entries: [0],
   constants: [],
   firstConstant: 0,

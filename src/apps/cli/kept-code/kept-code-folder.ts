@@ -3,7 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type CompiledModule, compileModule, KeptCode, type KeptModule } from '../../../silicon/core/translate/kept-code.js'
 import { cacheFolder } from '../cache.js'
@@ -240,9 +240,10 @@ const isSystemError = (error: unknown): boolean => error instanceof Error && 'co
 export const keptCodeFor = (flags: { readonly interpret?: boolean; readonly keptCode: boolean }): KeptCodeFolder | undefined =>
   flags.interpret || !flags.keptCode ? undefined : openKeptCode()
 
-/** The folder of this program. Undefined where it is not the program as built, whose code says what it compiles, or where CBIT_KEPT_CODE=off. */
+/** The folder of this program. Undefined where it is not the program as built, whose code says what it compiles, or where CBIT_KEPT_CODE=off; any other value is the place of its folders. */
 export function openKeptCode(): KeptCodeFolder | undefined {
-  if (process.env['CBIT_KEPT_CODE'] === 'off') return undefined
+  const place = process.env['CBIT_KEPT_CODE']
+  if (place === 'off') return undefined
   const program = fileURLToPath(import.meta.url)
   if (basename(program) !== 'cbit.js') return undefined
   const { core, memory } = chipKernels()
@@ -250,5 +251,5 @@ export function openKeptCode(): KeptCodeFolder | undefined {
   for (const part of [readFileSync(program), core, memory]) build.update(part)
   const { versions, arch, execArgv } = process
   const identity = JSON.stringify([build.digest('hex'), versions.v8, arch, cpus()[0]?.model, execArgv])
-  return KeptCodeFolder.open(join(cacheFolder(), 'kept-code'), identity)
+  return KeptCodeFolder.open(place ? resolve(place) : join(cacheFolder(), 'kept-code'), identity)
 }

@@ -16,4 +16,6 @@ export const MEMBER_BYTES = 8
 
 // ---- notes at NOTES_TABLE, by address of the record of an indirect jump: that address u32, then targets from the start of its block i32 (0: none)
 export const NOTES_BYTES = 64
+/** Targets of one jump. */
+export const NOTED_MAX = NOTES_BYTES / 4 - 1
 export const NOTES_MAX = 8192

@@ -15,11 +15,16 @@ import {
   type KeptModule,
   type KeptRegion,
 } from './kept-code.js'
+import { noteTargets } from './notes.js'
+import { makeWarm } from './plan.js'
+import { readEnd } from './record.js'
 import type { ModuleInstance, StandingRegions } from './standing-regions.js'
 
 export interface AdoptionPort {
   readonly words: Int32Array
   readonly bytes: Uint8Array
+  /** Executions after which a block is offered. */
+  readonly hotAfter: number
   /** The block at (frame, offset) under key and mode, or 0. */
   find(frame: number, offset: number, key: number, mode: number): number
   /** Makes it, from bytes that stand at `at` in linear memory; 0 where that cannot be. Undefined: the code cache has been cleared instead. */
@@ -62,13 +67,14 @@ export class Adoption {
     this.instances.clear()
   }
 
-  /** Looks for a region that begins with the block at `address`, where core `s` stands. */
-  adopt(s: number, address: number): Adopted {
+  /** Looks for a region that begins with the block at `address`, where core `s` stands; `wide`: for one that is never offered again. */
+  adopt(s: number, address: number, wide: boolean): Adopted {
     const { words } = this.port
     const field = (offset: number): number => words[(address + offset) >> 2]! >>> 0
     if (field(op.BLOCK_FRAME2) !== op.BLOCK_NO_FRAME) return 'none'
     let answer: Adopted = 'none'
     for (const candidate of this.kept.beginningWith(field(op.BLOCK_HASH))) {
+      if (wide && candidate.region.entriesLeft !== 0) continue
       const found = this.match(s, candidate.region, field(op.BLOCK_KEY), field(op.BLOCK_MODE))
       if (found === 'cleared') return found
       if (typeof found === 'string') {
@@ -126,8 +132,19 @@ export class Adoption {
       entries: region.entries.map((block) => blocks[block]!),
     })
     this.standing.changed()
+    this.tellPlanner(region, blocks)
     this.count++
     return true
+  }
+
+  /** What the planner would know of these blocks, had they been interpreted until they were hot. */
+  private tellPlanner({ blocks }: KeptRegion, addresses: readonly number[]): void {
+    const { words, hotAfter } = this.port
+    addresses.forEach((address, n) => {
+      makeWarm(words, address, hotAfter)
+      const { targets } = blocks[n]!
+      if (targets.length > 0) noteTargets(words, readEnd(words, address).last, targets)
+    })
   }
 
   private valueOf(s: number, region: KeptRegion, { kind, block, offset, addend }: KeptConstant, blocks: readonly number[]): number {

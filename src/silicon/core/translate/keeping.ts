@@ -11,6 +11,7 @@ import {
   type KeptConstant,
   type KeptRegion,
 } from './kept-code.js'
+import { notedTargets } from './notes.js'
 import type { IrRecord } from './record.js'
 import type { PlannedRegion } from './translator.js'
 
@@ -34,7 +35,7 @@ export function keptRegion(
     if (places.has(position)) return
     places.set(position, blocks.length)
     numbers.set(address, blocks.length)
-    blocks.push({ position, hash: header(address, op.BLOCK_HASH), code: code[n]! })
+    blocks.push({ position, hash: header(address, op.BLOCK_HASH), code: code[n]!, targets: notedTargets(words, its.at(-1)) })
     records.push(its)
   })
   const kept: KeptConstant[] = []

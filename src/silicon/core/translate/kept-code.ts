@@ -18,6 +18,8 @@ export interface KeptBlock {
   /** BLOCK_HASH. */
   readonly hash: number
   readonly code: Uint8Array
+  /** Where the indirect jump at its end was seen to go, from its start. */
+  readonly targets: readonly number[]
 }
 
 export const CONSTANT_RECORD = 0

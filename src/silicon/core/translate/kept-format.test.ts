@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { ByteReader } from '../../../lib/byte-reader.js'
 import { ByteWriter } from '../../../lib/wasm-encoder.js'
+import { NOTED_MAX } from '../ir/region-tables.js'
 import { CONSTANT_FRAME, CONSTANT_IMMEDIATE, CONSTANT_RECORD, type KeptRegion } from './kept-code.js'
 import { readRegions, writeRegions } from './kept-format.js'
 
@@ -15,6 +16,7 @@ const block = record({
   position: fc.integer({ min: -0x70000000, max: 0x70000000 }),
   hash: u32,
   code: fc.uint8Array({ minLength: 4, maxLength: 40 }),
+  targets: fc.array(fc.integer({ min: -0x80000000, max: 0x7fffffff }), { maxLength: NOTED_MAX }),
 })
 const region: fc.Arbitrary<KeptRegion> = record({
   blocks: fc.array(block, { minLength: 1, maxLength: 6 }),

@@ -4,7 +4,7 @@ import type { ByteReader } from '../../../lib/byte-reader.js'
 import type { ByteWriter } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES } from '../../fabric-layout.js'
 import { BLOCK_BYTES_MAX } from '../ir/ops.js'
-import { REGIONS_OF_MODULE } from '../ir/region-tables.js'
+import { NOTED_MAX, REGIONS_OF_MODULE } from '../ir/region-tables.js'
 import { CONSTANT_IMMEDIATE, type KeptBlock, type KeptConstant, type KeptRegion } from './kept-code.js'
 
 /** More than any region has. */
@@ -22,11 +22,13 @@ export function writeRegions(out: ByteWriter, regions: readonly KeptRegion[]): v
     out.u32(guard)
     out.u32(entriesLeft)
     out.u32(blocks.length)
-    for (const { position, hash, code } of blocks) {
+    for (const { position, hash, code, targets } of blocks) {
       out.s32(position)
       out.u32(hash)
       out.u32(code.length)
       out.bytes(code)
+      out.u32(targets.length)
+      for (const target of targets) out.s32(target)
     }
     out.u32(entries.length)
     for (const entry of entries) out.u32(entry)
@@ -58,7 +60,10 @@ function readRegion(data: ByteReader, constantsOfModule: number): KeptRegion {
   for (let left = data.upTo(BLOCKS_MAX); left > 0; left--) {
     const position = data.s32()
     const hash = data.u32()
-    blocks.push({ position, hash, code: data.bytes(data.upTo(CODE_MAX)) })
+    const code = data.bytes(data.upTo(CODE_MAX))
+    const targets: number[] = []
+    for (let more = data.upTo(NOTED_MAX); more > 0; more--) targets.push(data.s32())
+    blocks.push({ position, hash, code, targets })
   }
   const first = blocks[0]
   if (!first || first.position < 0 || first.position >= FRAME_BYTES) throw new RangeError('a region begins on its first page')

@@ -4,9 +4,9 @@
  * region too; longer ones once for all calls, whose returns are compared (`connectShared`); other calls stay calls (`returns`).
  */
 
-import { FRAME_BYTES, NOTES_TABLE } from '../../fabric-layout.js'
+import { FRAME_BYTES } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
-import { NOTES_BYTES, NOTES_MAX } from '../ir/region-tables.js'
+import { notedTargets } from './notes.js'
 import { type IrBlock, type IrRecord, readBlock, readEnd } from './record.js'
 
 export interface PlanLimits {
@@ -194,12 +194,8 @@ class Planner {
     return this.header(address, op.BLOCK_FIRST_RECORD + 8) <= this.port.hotAfter * warmLeft
   }
 
-  /** Where an indirect jump went while it was interpreted, from the start of its block. */
-  private notedTargets({ address }: IrRecord): number[] {
-    const { words } = this.port
-    const notes = (NOTES_TABLE + ((address >> 4) & (NOTES_MAX - 1)) * NOTES_BYTES) >> 2
-    if (words[notes]! >>> 0 !== address) return []
-    return [...words.subarray(notes + 1, notes + 1 + this.limits.jumpTargets)].filter((delta) => delta !== 0)
+  private notedTargets(record: IrRecord): number[] {
+    return notedTargets(this.port.words, record).slice(0, this.limits.jumpTargets)
   }
 
   private placeOf(position: number, context: Context | undefined): number {
@@ -371,6 +367,12 @@ class Planner {
       }
     } else if (last?.op === op.OP_RET && context) node.taken = this.nodeAt(context.returnPosition, context.parent)
   }
+}
+
+/** Counts the block at `address` as one that has run now and then. */
+export function makeWarm(words: Int32Array, address: number, hotAfter: number): void {
+  const left = (address + op.BLOCK_FIRST_RECORD + 8) >> 2
+  if (!isEntry(words, address)) words[left] = Math.min(words[left]!, Math.floor(hotAfter * WARM_LEFT))
 }
 
 const firstOperation = (words: Int32Array, address: number): number => words[(address + op.BLOCK_FIRST_RECORD) >> 2]! & 0xffff

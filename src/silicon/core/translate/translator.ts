@@ -143,6 +143,10 @@ export class Translator {
       if (done !== undefined) return done
     }
     const takesOver = again ? this.standing.tableEntry(words[(address + op.BLOCK_FIRST_RECORD + 8) >> 2]!) : 0
+    if (again && this.adoption) {
+      const done = this.adoptWide(this.adoption, s, address, takesOver)
+      if (done !== undefined) return done
+    }
     if (again && this.planned.some((planned) => planned.takesOver === takesOver)) {
       this.compile()
       return true
@@ -172,7 +176,7 @@ export class Translator {
 
   /** Undefined: the block is to be made part of a new region. */
   private adopt(adoption: Adoption, s: number, address: number): boolean | undefined {
-    const answer = adoption.adopt(s, address)
+    const answer = adoption.adopt(s, address, false)
     if (answer === 'full') return false
     if (answer === 'cleared') return true
     const offers = this.early.get(address)
@@ -185,6 +189,16 @@ export class Translator {
     if (answer === 'adopted') return true
     if (offers === undefined) return undefined
     this.postpone(address, this.port.hotAfter)
+    return true
+  }
+
+  /** The same for one in place of the region at `takesOver` of the table. */
+  private adoptWide(adoption: Adoption, s: number, address: number, takesOver: number): boolean | undefined {
+    const answer = adoption.adopt(s, address, true)
+    if (answer === 'full') return false
+    if (answer === 'cleared') return true
+    if (answer !== 'adopted') return undefined
+    this.port.words[takesOver + 2] = 0
     return true
   }
 
