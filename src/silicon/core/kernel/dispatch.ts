@@ -27,6 +27,7 @@ import {
   JUMP_ENTRY_BYTES,
   JUMP_FUNCTION,
   JUMP_GENERATION,
+  JUMP_GUARD,
   JUMP_NUMBER,
   JUMP_REGION,
   JUMP_TAG,
@@ -125,8 +126,11 @@ function with_region(s: usize, entry: usize): usize {
   const region = REGION_TABLE + load<u32>(record, 8) * REGION_ENTRY_BYTES
   const index = load<u32>(region)
   if (!index || load<u32>(region, 12) != <u32>s) return 0
+  const number = load<u32>(record, 12)
+  const guard = load<u32>(region, 4)
+  if (number >> JUMP_GUARD || guard >> (32 - JUMP_GUARD)) return 0
   store<u32>(entry, index, JUMP_FUNCTION)
-  store<u32>(entry, load<u32>(record, 12), JUMP_NUMBER)
+  store<u32>(entry, number | (guard << JUMP_GUARD), JUMP_NUMBER)
   store<u32>(entry, <u32>region, JUMP_REGION)
   store<u32>(entry, load<u32>(CODE_CACHE_WORDS, CODE_GENERATION), JUMP_GENERATION)
   return entry

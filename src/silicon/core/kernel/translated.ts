@@ -36,7 +36,7 @@ import {
   FLAG_SUB,
 } from '../ir/flag-kinds'
 import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
-import { BUDGET, CALL_DEPTH, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, JUMP_BLOCK, JUMP_FUNCTION, JUMP_NUMBER, JUMP_REGION, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R, PC } from '../state/layout'
+import { BUDGET, CALL_DEPTH, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, JUMP_BLOCK, JUMP_FUNCTION, JUMP_GUARD, JUMP_NUMBER, JUMP_REGION, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R, PC } from '../state/layout'
 import { R_EXIT, R_FAULT, R_JUMP, R_NEXT, R_RETURNED } from '../ir/results'
 import { condition_of } from './alu'
 import { bmi } from './bmi'
@@ -65,13 +65,23 @@ export function leave_hot(s: usize, block: usize): void {
   store<u32>(s, <u32>block, EXIT_INFO)
 }
 
-/** Counts one entry of the region whose place in the table is `entry`; 0: it is to be offered to the translator first. */
+/** One entry in so many counts for its region: the table of regions is a line of the host's cache that entering one needs for nothing else. */
+const COUNTED: u32 = 16
+
+/** Counts an entry of the region whose place in the table is `region`. True: it is to be offered to the translator first. */
 // @ts-ignore: decorator
 @inline
-function entries_left(entry: usize): u32 {
-  const left = load<u32>(entry, 8) - 1
-  store<u32>(entry, left, 8)
-  return left
+function must_offer(region: usize): bool {
+  const entries = load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES)
+  if (<u32>entries % COUNTED == 0 && is_due(region)) return true
+  store<u64>(CODE_CACHE_WORDS, entries + 1, CODE_ENTRIES)
+  return false
+}
+
+function is_due(region: usize): bool {
+  const left = load<u32>(region, 8)
+  store<u32>(region, left > COUNTED ? left - COUNTED : 0, 8)
+  return left != 0 && left <= COUNTED
 }
 
 /**
@@ -93,20 +103,19 @@ export function enter_region(s: usize, ip: usize): usize {
   let number = load<u32>(ip, 12)
   let at = ip
   let next: usize = 0
-  let entries: u64 = 0
+  let guard = load<u32>(region, 4)
   store<u32>(s, 0, CALL_DEPTH)
   while (true) {
-    if (load<i64>(s, BUDGET) < <i64>load<u32>(region, 4)) {
+    if (load<i64>(s, BUDGET) < <i64>guard) {
       // The budget does not allow a pass.
       next = at + 16
       break
     }
-    if (!entries_left(region)) {
+    if (must_offer(region)) {
       leave_hot(s, at - BLOCK_FIRST_RECORD)
       next = R_EXIT
       break
     }
-    entries++
     store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
     const r = call_indirect<u32>(index, number)
     if (r != R_NEXT) {
@@ -128,13 +137,14 @@ export function enter_region(s: usize, ip: usize): usize {
     }
     index = load<u32>(entry, JUMP_FUNCTION)
     number = load<u32>(entry, JUMP_NUMBER)
+    guard = number >> JUMP_GUARD
+    number &= (1 << JUMP_GUARD) - 1
     region = load<u32>(entry, JUMP_REGION)
     at = load<u32>(entry, JUMP_BLOCK) + BLOCK_FIRST_RECORD
   }
   materialize_lazy(s)
   const ran = before - load<i64>(s, BUDGET)
   store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_TRANSLATED) + <u64>ran, CODE_TRANSLATED)
-  store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + entries, CODE_ENTRIES)
   return next
 }
 
@@ -165,14 +175,13 @@ function run_until(s: usize, back: u64): u32 {
       entry = region_quickly(s)
       if (!entry) return R_NEXT
     }
-    const region: usize = load<u32>(entry, JUMP_REGION)
-    if (budget < <i64>load<u32>(region, 4)) return R_NEXT
-    if (!entries_left(region)) {
+    const number = load<u32>(entry, JUMP_NUMBER)
+    if (budget < <i64>(number >> JUMP_GUARD)) return R_NEXT
+    if (must_offer(load<u32>(entry, JUMP_REGION))) {
       leave_hot(s, load<u32>(entry, JUMP_BLOCK))
       return R_EXIT
     }
-    store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + 1, CODE_ENTRIES)
-    const r = call_indirect<u32>(load<u32>(entry, JUMP_FUNCTION), load<u32>(entry, JUMP_NUMBER))
+    const r = call_indirect<u32>(load<u32>(entry, JUMP_FUNCTION), number & ((1 << JUMP_GUARD) - 1))
     if (r != R_NEXT) return r
     // A region that waits for its call may have lost a block.
     if (load<u32>(CODE_CACHE_WORDS, CODE_STALE)) return R_JUMP

@@ -243,7 +243,8 @@ export const SVM_SAVE_AREA = 0x60000
 /** 64 KiB for tests. */
 export const TEST_AREA = 0x70000
 // ---- jump cache: entries { linear pc u64, CTX | MODE << 12 u32, block address u32 }, of global pages with GLOBAL_SPACE in place of CTX; then of the region that
-// the block is an entry of { index in the function table u32, number of the entry u32, address in REGION_TABLE u32, CODE_GENERATION for which this holds u32 }
+// the block is an entry of { index in the function table u32, number of the entry and the region's guard << JUMP_GUARD u32, address in REGION_TABLE u32,
+// CODE_GENERATION for which this holds u32 }
 export const JUMP_CACHE = 0x80000
 export const JUMP_CACHE_ENTRIES = 8192
 export const JUMP_ENTRY_BYTES = 32
@@ -251,6 +252,8 @@ export const JUMP_TAG = 8
 export const JUMP_BLOCK = 12
 export const JUMP_FUNCTION = 16
 export const JUMP_NUMBER = 20
+/** Shift within JUMP_NUMBER; what is below it is the number. */
+export const JUMP_GUARD = 10
 export const JUMP_REGION = 24
 export const JUMP_GENERATION = 28
 
