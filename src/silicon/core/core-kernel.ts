@@ -9,6 +9,7 @@ import * as op from './ir/ops.js'
 import { REGIONS_MAX, REGIONS_OF_MODULE, WIDEN_THRESHOLD } from './ir/region-tables.js'
 import * as S from './state/layout.js'
 import { fusesMultiplyAdd } from './translate/fused-multiply-add.js'
+import type { CodePlace } from './translate/code-pages.js'
 import { blockHash, type KeptCode } from './translate/kept-code.js'
 import { type PlanLimits, regionLimits, wideLimits } from './translate/plan.js'
 import { Translator, type TranslatorCounters } from './translate/translator.js'
@@ -148,7 +149,7 @@ export class CoreKernel {
         bytes: this.bytes,
         kept: translation.kept,
         find: (frame, offset, key, mode) => this.exports.code_find(frame, offset, key, mode),
-        make: (at, frame, key, mode) => this.makeAt(at, frame, key, mode),
+        make: (place, key, mode) => this.makeAt(place, key, mode),
       })
     }
   }
@@ -213,23 +214,29 @@ export class CoreKernel {
       this.translator?.blockMade(address)
       return
     }
-    const first = this.bytes.slice(at, end)
     const next = this.exports.fetch_next_page(s) >>> 0
     if (next === 0) return
-    this.crossing.fill(0)
-    this.crossing.set(first)
-    this.crossing.set(this.bytes.subarray(next, next + FETCH_AHEAD), first.length)
-    const crossed = this.lowering.lower(this.crossing, 0, first.length + FETCH_AHEAD, mode | S.MODE_SINGLE)
-    assert(crossed, 'an instruction has at most 15 bytes')
-    this.insert(crossed, at, frame, this.word(s + S.LAST_FRAME), this.word(s + S.CODE_KEY), mode)
+    this.insert(this.lowerCrossing(at, next, mode), at, frame, this.word(s + S.LAST_FRAME), this.word(s + S.CODE_KEY), mode)
   }
 
-  /** Makes the block whose bytes stand at `at`, for the translator (AdoptionPort). */
-  private makeAt(at: number, frame: number, key: number, mode: number): number | undefined {
-    const block = this.lowering.lower(this.bytes, at, at - (at % FRAME_BYTES) + FRAME_BYTES, mode)
+  /** The block of the one instruction that stands at `at` and goes on at `next`, the start of a page. */
+  private lowerCrossing(at: number, next: number, mode: number): LoweredBlock {
+    const first = FRAME_BYTES - (at % FRAME_BYTES)
+    this.crossing.fill(0)
+    this.crossing.set(this.bytes.subarray(at, at + first))
+    this.crossing.set(this.bytes.subarray(next, next + FETCH_AHEAD), first)
+    const block = this.lowering.lower(this.crossing, 0, first + FETCH_AHEAD, mode, true)
+    assert(block, 'an instruction has at most 15 bytes')
+    return block
+  }
+
+  /** Makes a block for the translator (AdoptionPort). */
+  private makeAt({ at, frame, second }: CodePlace, key: number, mode: number): number | undefined {
+    const end = at - (at % FRAME_BYTES) + FRAME_BYTES
+    const block = second ? this.lowerCrossing(at, second.at, mode) : this.lowering.lower(this.bytes, at, end, mode)
     if (!block) return 0
     const { clears } = this
-    const address = this.insert(block, at, frame, op.BLOCK_NO_FRAME, key, mode)
+    const address = this.insert(block, at, frame, second?.frame ?? op.BLOCK_NO_FRAME, key, mode)
     return clears === this.clears ? address : undefined
   }
 

@@ -46,14 +46,15 @@ export class BlockLowering {
 
   /**
    * Lowers the block that starts at `code[at]`. Bytes up to `end` belong to its page; the first instruction alone may reach beyond it when `whole` is
-   * false for it, in which case null is returned and the caller tries again with more bytes. `mode`: MODE_* bits.
+   * false for it, in which case null is returned and the caller tries again with more bytes. `mode`: MODE_* bits. `alone`: the block has that instruction only, and is
+   * not offered to the translator by itself.
    */
-  lower(code: Uint8Array, at: number, end: number, mode: number): LoweredBlock | null {
+  lower(code: Uint8Array, at: number, end: number, mode: number, alone = false): LoweredBlock | null {
     const e = this.emitter
     const size = codeSizes[mode & S.MODE_CODE_MASK]!
     e.reset()
     this.lowering.mode = mode
-    const single = (mode & S.MODE_SINGLE) !== 0
+    const single = alone || (mode & S.MODE_SINGLE) !== 0
     let offset = 0
     if (this.hotAfter > 0 && !single && this.lowering.long) e.emit(op.OP_PROFILE, 0, 0, 0, 0, this.hotAfter)
     while (!e.ended) {

@@ -222,9 +222,12 @@ export const SYSTEM_AREA = 0xe00
 export const TLB_READ = 0x100000
 export const TLB_WRITE = 0x140000
 export const TLB_ENTRIES = 16384
-export const TLB_EXEC = 0x21000
-/** A program's page n has slot n ^ SPACE * SPACE_SPREAD, one of the upper half slot n, so that programs at the same addresses do not evict each other. */
-export const TLB_EXEC_ENTRIES = 1024
+export const TLB_EXEC = 0xc0000
+/**
+ * What is not in this table is out of a region's sight: the planner stops there, and a region is left where it would go on there. A kernel and a few programs run code of
+ * several hundred pages. A program's page n has slot n ^ SPACE * SPACE_SPREAD, one of the upper half slot n, so that programs at the same addresses do not evict each other.
+ */
+export const TLB_EXEC_ENTRIES = 8192
 export const SPACE_SPREAD = 37
 // ---- between regions
 /** Flags in parts as a region leaves them for the next one (ir/flag-kinds.ts): kind u32 (0: they stand in FLAG_RES and FLAG_AUX), operands and result u64. */

@@ -2,7 +2,7 @@
 
 import { FRAME_BYTES } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
-import { frameAt, hostPageAt } from './code-pages.js'
+import { codeAt, type CodePlace, codePlace, frameAt } from './code-pages.js'
 import { isFar } from './guest.js'
 import {
   CONSTANT_FRAME,
@@ -27,8 +27,8 @@ export interface AdoptionPort {
   readonly hotAfter: number
   /** The block at (frame, offset) under key and mode, or 0. */
   find(frame: number, offset: number, key: number, mode: number): number
-  /** Makes it, from bytes that stand at `at` in linear memory; 0 where that cannot be. Undefined: the code cache has been cleared instead. */
-  make(at: number, frame: number, key: number, mode: number): number | undefined
+  /** Makes the block of what stands at `place`; 0 where that cannot be. Undefined: the code cache has been cleared instead. */
+  make(place: CodePlace, key: number, mode: number): number | undefined
 }
 
 export type Adopted =
@@ -93,22 +93,25 @@ export class Adoption {
   private match(s: number, region: KeptRegion, key: number, mode: number): number[] | 'none' | 'later' | 'cleared' {
     const { words, bytes } = this.port
     if (region.mode !== mode || region.core !== s) return 'none'
+    const places: CodePlace[] = []
     for (let block = 0; block < region.blocks.length; block++) {
       const { position, code } = region.blocks[block]!
-      const page = hostPageAt(words, s, Math.floor(position / FRAME_BYTES))
-      if (page < 0) return 'later'
-      if (!sameCode(bytes, page + (position & (FRAME_BYTES - 1)), code, immediatesOf(region, block))) return 'none'
+      const place = codePlace(words, s, position, code.length)
+      if (!place) return 'later'
+      if (!sameCode(codeAt(bytes, place, code.length), code, immediatesOf(region, block))) return 'none'
+      places.push(place)
     }
     const found: number[] = []
-    for (const { position, hash, code } of region.blocks) {
-      const pages = Math.floor(position / FRAME_BYTES)
-      const frame = frameAt(words, s, pages)
-      const offset = position & (FRAME_BYTES - 1)
-      let address: number | undefined = this.port.find(frame, offset, key, mode) >>> 0
-      if (address === 0) address = this.port.make(hostPageAt(words, s, pages) + offset, frame, key, mode)
+    for (let block = 0; block < region.blocks.length; block++) {
+      const { hash, code } = region.blocks[block]!
+      const place = places[block]!
+      let address: number | undefined = this.port.find(place.frame, place.at % FRAME_BYTES, key, mode) >>> 0
+      if (address === 0) address = this.port.make(place, key, mode)
       if (address === undefined) return 'cleared'
       const field = (offset: number): number => words[(address! + offset) >> 2]! >>> 0
-      if (address === 0 || field(op.BLOCK_LENGTH) !== code.length || field(op.BLOCK_HASH) !== hash) return 'none'
+      const second = place.second?.frame ?? op.BLOCK_NO_FRAME
+      if (address === 0 || field(op.BLOCK_LENGTH) !== code.length || field(op.BLOCK_HASH) !== hash || field(op.BLOCK_FRAME2) !== second)
+        return 'none'
       found.push(address)
     }
     return found
@@ -151,9 +154,8 @@ export class Adoption {
     const { words, bytes } = this.port
     if (kind === CONSTANT_FRAME) return frameAt(words, s, offset)
     if (kind === CONSTANT_RECORD) return blocks[block]! + offset
-    const { position } = region.blocks[block]!
-    const page = hostPageAt(words, s, Math.floor(position / FRAME_BYTES))
-    return immediateAt(bytes, page + (position & (FRAME_BYTES - 1)) + offset) + addend
+    const { position, code } = region.blocks[block]!
+    return immediateAt(codeAt(bytes, codePlace(words, s, position, code.length)!, code.length), offset) + addend
   }
 
   /** One in which region `number` does not stand yet: its constants are those of one place. */
@@ -174,12 +176,12 @@ export class Adoption {
 const immediatesOf = ({ constants }: KeptRegion, block: number): readonly number[] =>
   constants.filter((constant) => constant.kind === CONSTANT_IMMEDIATE && constant.block === block).map(({ offset }) => offset)
 
-/** What stands at `at` is `code`, but for far immediates at `places`. */
-function sameCode(bytes: Uint8Array, at: number, code: Uint8Array, places: readonly number[]): boolean {
+/** `there` is `code`, but for far immediates at `places`. */
+function sameCode(there: Uint8Array, code: Uint8Array, places: readonly number[]): boolean {
   for (let n = 0; n < code.length; n++) {
-    if (bytes[at + n] === code[n]) continue
+    if (there[n] === code[n]) continue
     const place = places.find((from) => n >= from && n < from + 4)
-    if (place === undefined || !isFar(immediateAt(bytes, at + place))) return false
+    if (place === undefined || !isFar(immediateAt(there, place))) return false
   }
   return true
 }

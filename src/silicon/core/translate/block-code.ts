@@ -29,7 +29,7 @@ export interface Ways extends Trouble {
   charge(instructions: number): void
   /** Goes to node `to` at `delta` from the start of the block, or leaves where it is -1. `spent`: the budget may be lower than was counted on. */
   goTo(to: number, delta: number, spent: boolean): void
-  /** Goes to a node where the region has been before without leaving since. */
+  /** Goes to the node behind a call that was taken in. */
   goBack(to: number, spent: boolean): void
   /** Calls whatever is at L_PC, its return address having been pushed and the instruction charged, and goes on behind the call at `delta`. */
   call(delta: number): void

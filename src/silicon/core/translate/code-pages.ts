@@ -1,4 +1,4 @@
-/** Pages around a core's RIP, as its TLB for instructions has them. */
+/** Pages around a core's RIP, as its TLB for instructions has them, and the code on them. Positions are bytes from the start of the page of RIP. */
 
 import { FRAME_BYTES } from '../../fabric-layout.js'
 import * as S from '../state/layout.js'
@@ -29,4 +29,33 @@ export function hostPageAt(words: Int32Array, s: number, pages: number): number 
   if (entry < 0) return -1
   // The entry has what is to be added to a linear address, whose low half is in the tag.
   return ((words[entry]! & -FRAME_BYTES) + words[entry + 2]!) >>> 0
+}
+
+/** Where code stands in linear memory, and the frame of its page; those of the page behind it where it runs over into that. */
+export interface CodePlace {
+  readonly at: number
+  readonly frame: number
+  readonly second: { readonly at: number; readonly frame: number } | undefined
+}
+
+/** Undefined where a page is not at hand. */
+export function codePlace(words: Int32Array, s: number, position: number, length: number): CodePlace | undefined {
+  const page = Math.floor(position / FRAME_BYTES)
+  const offset = position & (FRAME_BYTES - 1)
+  const host = hostPageAt(words, s, page)
+  if (host < 0) return undefined
+  const place = { at: host + offset, frame: frameAt(words, s, page) }
+  if (offset + length <= FRAME_BYTES) return { ...place, second: undefined }
+  const next = hostPageAt(words, s, page + 1)
+  return next < 0 ? undefined : { ...place, second: { at: next, frame: frameAt(words, s, page + 1) } }
+}
+
+/** The `length` bytes of code at `place`. */
+export function codeAt(bytes: Uint8Array, { at, second }: CodePlace, length: number): Uint8Array {
+  if (!second) return bytes.subarray(at, at + length)
+  const first = FRAME_BYTES - (at % FRAME_BYTES)
+  const whole = new Uint8Array(length)
+  whole.set(bytes.subarray(at, at + first))
+  whole.set(bytes.subarray(second.at, second.at + length - first), first)
+  return whole
 }

@@ -95,6 +95,10 @@ export interface RegionNode {
 /** Page of the region that the node's code begins on, counted from its first. */
 export const pageOf = (node: RegionNode): number => Math.floor(node.position / FRAME_BYTES)
 
+/** The pages that the node's code lies on. */
+export const pagesOf = (node: RegionNode): readonly number[] =>
+  node.block.frame2 === op.BLOCK_NO_FRAME ? [pageOf(node)] : [pageOf(node), pageOf(node) + 1]
+
 export interface RegionPlan {
   readonly nodes: readonly RegionNode[]
   /** Nodes where the region may be entered; the first is the hot block. */
@@ -150,8 +154,8 @@ class Planner {
     for (const node of this.shared) this.connectShared(node)
     const entries = [0]
     this.nodes.forEach((node, n) => {
-      if (n > 0 && node.context === undefined && this.returns.has(node.position) && !isEntry(this.port.words, node.block.address))
-        entries.push(n)
+      if (n === 0 || node.context !== undefined || !this.returns.has(node.position)) return
+      if (mayBeEntry(this.port.words, node.block.address) && !isEntry(this.port.words, node.block.address)) entries.push(n)
     })
     return { nodes: this.nodes, entries }
   }
@@ -176,21 +180,22 @@ class Planner {
     const frame = this.frameOf(position)
     if (frame < 0) return 0
     const address = this.port.find(frame, position & (FRAME_BYTES - 1), this.key, this.mode) >>> 0
-    if (address === 0 || !this.mayJoin(address)) return 0
+    if (address === 0 || !this.mayJoin(address, position)) return 0
     return address === this.root || this.isWarm(address, warmLeft) ? address : 0
   }
 
-  private mayJoin(address: number): boolean {
+  private mayJoin(address: number, position: number): boolean {
+    const second = this.header(address, op.BLOCK_FRAME2) >>> 0
     return (
       this.header(address, op.BLOCK_VALID) !== 0 &&
-      this.header(address, op.BLOCK_FRAME2) >>> 0 === op.BLOCK_NO_FRAME &&
+      (second === op.BLOCK_NO_FRAME || this.frameOf(position + FRAME_BYTES) === second) &&
       (address === this.root || this.header(address, op.BLOCK_REGION_COUNT) < this.limits.memberships)
     )
   }
 
   /** Has run now and then, or is part of a region already. */
   private isWarm(address: number, warmLeft: number): boolean {
-    if (isEntry(this.port.words, address)) return true
+    if (isEntry(this.port.words, address) || !mayBeEntry(this.port.words, address)) return true
     return this.header(address, op.BLOCK_FIRST_RECORD + 8) <= this.port.hotAfter * warmLeft
   }
 
@@ -372,7 +377,7 @@ class Planner {
 /** Counts the block at `address` as one that has run now and then. */
 export function makeWarm(words: Int32Array, address: number, hotAfter: number): void {
   const left = (address + op.BLOCK_FIRST_RECORD + 8) >> 2
-  if (!isEntry(words, address)) words[left] = Math.min(words[left]!, Math.floor(hotAfter * WARM_LEFT))
+  if (mayBeEntry(words, address) && !isEntry(words, address)) words[left] = Math.min(words[left]!, Math.floor(hotAfter * WARM_LEFT))
 }
 
 const firstOperation = (words: Int32Array, address: number): number => words[(address + op.BLOCK_FIRST_RECORD) >> 2]! & 0xffff
@@ -381,6 +386,12 @@ const firstOperation = (words: Int32Array, address: number): number => words[(ad
 export function isEntry(words: Int32Array, address: number): boolean {
   return firstOperation(words, address) === op.OP_REGION
 }
+
+/**
+ * A block that runs over into another page has one instruction, no count in front of it, and cannot be where a region is entered: whoever enters has looked at one
+ * page only.
+ */
+const mayBeEntry = (words: Int32Array, address: number): boolean => words[(address + op.BLOCK_FRAME2) >> 2]! >>> 0 === op.BLOCK_NO_FRAME
 
 /** Records that regions do not know keep a block out. */
 function isTranslatable(block: IrBlock): boolean {

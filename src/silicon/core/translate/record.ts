@@ -37,6 +37,10 @@ export interface IrBlock {
   readonly address: number
   /** Offset in its page. */
   readonly offset: number
+  /** Bytes of code. */
+  readonly length: number
+  /** Frame behind the page that its code runs over into; BLOCK_NO_FRAME: it does not. */
+  readonly frame2: number
   readonly instructions: number
   readonly records: readonly IrRecord[]
   /** Deltas of the conditional branch at the end. */
@@ -96,5 +100,14 @@ export function readBlock(words: Int32Array, address: number): IrBlock {
       break
     }
   }
-  return { address, offset: words[header + op.BLOCK_OFFSET / 4]!, instructions: words[header + op.BLOCK_COUNT / 4]!, records, branch }
+  const field = (offset: number): number => words[header + offset / 4]!
+  return {
+    address,
+    offset: field(op.BLOCK_OFFSET),
+    length: field(op.BLOCK_LENGTH),
+    frame2: field(op.BLOCK_FRAME2) >>> 0,
+    instructions: field(op.BLOCK_COUNT),
+    records,
+    branch,
+  }
 }

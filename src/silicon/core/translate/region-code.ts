@@ -27,7 +27,7 @@ import { storeLazyFlags } from './lazy-flags.js'
 import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
 import { PAGE_FUNCTION } from './own-functions.js'
-import { pageOf, type RegionNode, type RegionPlan } from './plan.js'
+import { pageOf, pagesOf, type RegionNode, type RegionPlan } from './plan.js'
 import type { IrRecord } from './record.js'
 import { RegisterLiveness } from './register-liveness.js'
 import { type Item, placesOf, structure } from './structure.js'
@@ -83,7 +83,7 @@ export class RegionCode implements Ways {
     )
     this.places = placesOf(this.items)
     this.longest = this.longestPaths()
-    this.pageBits = new Map([...new Set(nodes.map(pageOf))].slice(0, PAGE_BITS).map((page, n) => [page, 1 << n]))
+    this.pageBits = new Map([...new Set(nodes.flatMap(pagesOf))].slice(0, PAGE_BITS).map((page, n) => [page, 1 << n]))
     this.flagsLive = flagsLiveAtEnds(nodes, (from, to) => !this.isForward(from, to) || this.changesPage(from, to))
     for (const entry of entries) this.arriving.set(entry, undefined)
     this.blocks = new BlockCode(this.g, this.flags, this, {
@@ -138,8 +138,13 @@ export class RegionCode implements Ways {
   }
 
   private changesPage(from: number, to: number): boolean {
-    const { nodes } = this.plan
-    return pageOf(nodes[from]!) !== pageOf(nodes[to]!)
+    return this.newPages(from, to).length > 0
+  }
+
+  /** Pages of node `to` that are not that of node `from`. */
+  private newPages(from: number, to: number): readonly number[] {
+    const page = pageOf(this.plan.nodes[from]!)
+    return pagesOf(this.plan.nodes[to]!).filter((other) => other !== page)
   }
 
   private isForward(from: number, to: number): boolean {
@@ -263,7 +268,7 @@ export class RegionCode implements Ways {
         g.op(w.I64_ADD)
         g.set(L_PAGE)
       }
-      g.i32(this.pageBit(plan.nodes[entry]!))
+      g.i32(this.pageBit(page))
       g.set(L_PAGES)
       this.reloadRegisters(this.registers.at(entry))
       this.branchTo(entry)
@@ -387,12 +392,16 @@ export class RegionCode implements Ways {
   goTo(to: number, delta: number, spent: boolean): void {
     if (to < 0) return this.leaveTo(delta, R_NEXT)
     this.g.flush()
-    if (this.changesPage(this.current, to)) this.checkPage(this.plan.nodes[to]!, delta)
+    this.checkPages(this.newPages(this.current, to), delta)
     return this.enter(to, delta, spent)
   }
 
   goBack(to: number, spent: boolean): void {
-    this.enter(to, this.plan.nodes[to]!.position - this.node.position, spent)
+    const target = this.plan.nodes[to]!
+    const delta = target.position - this.node.position
+    // The call's page has been looked at: that of its return address, unless the call ends with it.
+    this.checkPages(target.position % FRAME_BYTES === 0 ? pagesOf(target) : pagesOf(target).slice(1), delta)
+    this.enter(to, delta, spent)
   }
 
   positionOf(n: number): number {
@@ -417,7 +426,7 @@ export class RegionCode implements Ways {
     const to = this.node.returns
     this.loadState()
     this.reloadRegisters(this.registers.at(to))
-    if (this.changesPage(this.current, to)) this.checkPage(this.plan.nodes[to]!, delta)
+    this.checkPages(this.newPages(this.current, to), delta)
     this.enter(to, delta, true)
   }
 
@@ -452,22 +461,26 @@ export class RegionCode implements Ways {
     g.end()
   }
 
-  /** Bit of L_PAGES for the page of `node`; 0: there are too many. */
-  private pageBit(node: RegionNode): number {
-    return this.pageBits.get(pageOf(node)) ?? 0
+  /** Bit of L_PAGES for `page`; 0: there are too many. */
+  private pageBit(page: number): number {
+    return this.pageBits.get(page) ?? 0
   }
 
-  /** Leaves where the page of `target` is no longer the one that the region was made from. Mappings stand while a region runs, so each is looked at once. */
-  private checkPage(target: RegionNode, delta: number): void {
+  private checkPages(pages: readonly number[], delta: number): void {
+    for (const page of pages) this.checkPage(page, delta)
+  }
+
+  /** Leaves where `page` is no longer the one that the region was made from. Mappings stand while a region runs, so each is looked at once. */
+  private checkPage(page: number, delta: number): void {
     const { g } = this
-    const bit = this.pageBit(target)
+    const bit = this.pageBit(page)
     g.get(L_PAGES)
     g.i32(bit)
     g.op(w.I32_AND, w.I32_EQZ)
     g.ifUnlikely()
     g.core()
-    g.pageAddress(pageOf(target) * FRAME_BYTES)
-    g.frameOf(pageOf(target))
+    g.pageAddress(page * FRAME_BYTES)
+    g.frameOf(page)
     g.callOwn(PAGE_FUNCTION)
     g.if()
     this.leaveTo(delta, R_NEXT)

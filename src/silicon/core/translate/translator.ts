@@ -1,18 +1,20 @@
 /** Has hot code compiled: a region around each block that the kernel offers, and its place in the tables that the kernel enters regions by. */
 
 import { ByteWriter, type FunctionBody } from '../../../lib/wasm-encoder.js'
-import { FRAME_BYTES } from '../../fabric-layout.js'
 import * as op from '../ir/ops.js'
 import { Adoption } from './adoption.js'
 import { UntranslatableError } from './call-code.js'
-import { frameAt, hostPageAt } from './code-pages.js'
+import { codeAt, type CodePlace, codePlace, frameAt } from './code-pages.js'
 import type { CodeConstant } from './guest.js'
 import type { KeptCode } from './kept-code.js'
 import { keptRegion } from './keeping.js'
-import { isEntry, pageOf, type PlanLimits, planRegion, type RegionPlan } from './plan.js'
+import { isEntry, pagesOf, type PlanLimits, planRegion, type RegionPlan } from './plan.js'
 import { RegionCode } from './region-code.js'
 import * as S from '../state/layout.js'
 import { type ModuleInstance, regionEncoder, StandingRegions, type StandingPort } from './standing-regions.js'
+
+/** Of a block on a page that is not at hand any more: no region is kept that has it. */
+const NO_CODE = new Uint8Array(0)
 
 /** A block that cannot be translated is not offered again soon. */
 const NEVER = 0x7fffffff
@@ -44,7 +46,7 @@ export interface TranslatorPort extends StandingPort {
   /** The block at (frame, offset) under key and mode, or 0. */
   find(frame: number, offset: number, key: number, mode: number): number
   /** Makes it: see AdoptionPort. */
-  make(at: number, frame: number, key: number, mode: number): number | undefined
+  make(place: CodePlace, key: number, mode: number): number | undefined
 }
 
 export interface TranslatorCounters {
@@ -246,8 +248,8 @@ export class Translator {
     const { words, bytes, kept } = this.port
     if (!kept) return []
     return plan.nodes.map(({ position, block }) => {
-      const at = hostPageAt(words, s, Math.floor(position / FRAME_BYTES)) + (position & (FRAME_BYTES - 1))
-      return bytes.slice(at, at + words[(block.address + op.BLOCK_LENGTH) >> 2]!)
+      const place = codePlace(words, s, position, block.length)
+      return place ? codeAt(bytes, place, block.length).slice() : NO_CODE
     })
   }
 
@@ -281,7 +283,7 @@ export class Translator {
 
   private install({ plan, guard, entries, constants, firstConstant }: PlannedRegion, instance: ModuleInstance, n: number): void {
     const { words } = this.port
-    const frames = new Map(plan.nodes.map((node) => [pageOf(node), node.frame]))
+    const frames = new Map(plan.nodes.flatMap((node) => pagesOf(node).map((page, n) => [page, n === 0 ? node.frame : node.block.frame2])))
     constants.forEach((constant, place) => {
       const { kind, block, offset } = constant
       const value = kind === 'frame' ? frames.get(offset)! : kind === 'record' ? block + offset : constant.value
