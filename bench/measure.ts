@@ -50,17 +50,17 @@ export async function measure(options: MeasureOptions): Promise<Measurements> {
     agree: true,
   }
   const list = options.workloads.map((workload) => ({ workload, measurement: measurementOf(workload, options.quick) }))
+  const { progress, samples } = options
   const peakResidentMiB: Measurements['peakResidentMiB'] = {}
   for (const peer of options.peers) await runEarlier(peer, options)
-  for (let round = 1; round <= options.samples; round++) {
+  for (let round = 1; round <= samples; round++) {
     const guests: RunningGuest[] = []
     try {
       await bootAll(guests, boot, round, options)
       for (const { workload, measurement } of list) {
         for (const guest of rotated(guests, round)) {
-          options.progress(`round ${round} of ${options.samples}: ${measurement.name} on ${guest.peer.label}`)
-          if (workload.prepare) await guest.run(workload.prepare(measurement.size))
-          record(measurement, guest.peer.name, options.clock, await guest.run(workload.command(measurement.size)))
+          progress(`round ${round} of ${samples}: ${measurement.name} on ${guest.peer.label}`)
+          record(measurement, guest.peer.name, options.clock, await runOn(guest, workload, measurement.size))
         }
       }
       for (const guest of guests) {
@@ -81,12 +81,8 @@ async function runEarlier(peer: Peer, { filesFor, workloads, quick, progress }: 
     progress(`run ${run} of ${peer.earlierRuns} that come before those of ${peer.label}`)
     const guest = await RunningGuest.boot(peer, filesFor(peer))
     try {
-      if (workloads.length > 0) for (const command of setupCommands) await guest.run(command)
-      for (const { prepare, command, size, quickSize } of workloads) {
-        const chosen = quick ? quickSize : size
-        if (prepare) await guest.run(prepare(chosen))
-        await guest.run(command(chosen))
-      }
+      await setUp(guest, workloads)
+      for (const workload of workloads) await runOn(guest, workload, sizeOf(workload, quick))
       await guest.powerOff()
     } finally {
       guest.kill()
@@ -105,13 +101,24 @@ async function bootAll(
     const guest = await RunningGuest.boot(peer, filesFor(peer))
     guests.push(guest)
     record(boot, peer.name, options.clock, { elapsed: guest.boot, output: '' })
-    if (options.workloads.length > 0) for (const command of setupCommands) await guest.run(command)
+    await setUp(guest, options.workloads)
   }
 }
 
+async function setUp(guest: RunningGuest, workloads: readonly Workload[]): Promise<void> {
+  if (workloads.length > 0) for (const command of setupCommands) await guest.run(command)
+}
+
+async function runOn(guest: RunningGuest, { prepare, command }: Workload, size: number): Promise<CommandResult> {
+  if (prepare) await guest.run(prepare(size))
+  return guest.run(command(size))
+}
+
+const sizeOf = ({ size, quickSize }: Workload, quick: boolean): number => (quick ? quickSize : size)
+
 function measurementOf(workload: Workload, quick: boolean): Measurement {
   const { name, group, about } = workload
-  return { name, group, about, size: quick ? workload.quickSize : workload.size, samples: {}, outputs: {}, elapsed: {}, agree: true }
+  return { name, group, about, size: sizeOf(workload, quick), samples: {}, outputs: {}, elapsed: {}, agree: true }
 }
 
 /** Another peer goes first in each round. */

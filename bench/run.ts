@@ -57,7 +57,7 @@ const program = new Command('npm run bench --')
   .option('--only <names>', `these workloads only, with commas between (${others.map((name) => `'${name}'`).join(', ')}: these)`, words)
   .option(
     '--peers <names>',
-    'these peers only: qemu, cbit, cbit-sev, cbit-later, cbit-sev-later (later runs find the code that earlier ones kept); bochs and v86, which are measured by themselves and left out of --quick',
+    'these peers only: qemu, cbit, cbit-sev, cbit-later, cbit-sev-later (the later runs find code that earlier ones kept); bochs and v86, which are measured by themselves. --quick leaves out later runs, bochs and v86',
     words,
   )
   .option('--slow-samples <n>', 'rounds with Bochs and v86', count, 1)
@@ -128,8 +128,9 @@ function keptCode(): string {
 }
 
 const fastNames: readonly PeerName[] = ['qemu', 'cbit', 'cbit-sev', 'cbit-later', 'cbit-sev-later']
-/** Of each pair of goals one is judged by first runs and one by later ones, with SEV; later runs without it are there to be asked for. */
-const fastNamesByDefault = fastNames.filter((name) => name !== 'cbit-later')
+/** Later runs without SEV are there to be asked for. A quick run has no time for those that come before later ones. */
+const fastNamesByDefault = (quick = false): PeerName[] =>
+  fastNames.filter((name) => name !== 'cbit-later' && !(quick && name === 'cbit-sev-later'))
 const slowNames: readonly PeerName[] = ['bochs', 'v86']
 
 function peerOf(name: PeerName, { cbit: command, qemu }: Flags): Peer {
@@ -155,7 +156,7 @@ function peersOf(flags: Flags): Peer[] {
   const all = [...fastNames, ...slowNames]
   const unknown = flags.peers?.find((name) => !(all as readonly string[]).includes(name))
   if (unknown) throw new BenchError(`there is no peer '${unknown}': ${all.join(', ')}`)
-  return fastNames.filter((name) => (flags.peers ?? fastNamesByDefault).includes(name)).map((name) => peerOf(name, flags))
+  return fastNames.filter((name) => (flags.peers ?? fastNamesByDefault(flags.quick)).includes(name)).map((name) => peerOf(name, flags))
 }
 
 /** cbit beside Bochs, and beside v86. Where one is not installed and was not asked for, it is left out with the reason. */

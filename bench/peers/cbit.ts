@@ -2,7 +2,7 @@
 // one, which finds the code that earlier runs have translated (docs/kept-code.md), as two again.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { BenchError, type Peer } from './peer.js'
 
@@ -13,13 +13,13 @@ export function cbitWords(command?: string): readonly string[] {
   return command?.split(' ').filter(Boolean) ?? [process.execPath, program]
 }
 
-/** Runs that keep their code before a later run is measured. V8 has optimised most of what is hot after two; the third adds little. */
-const earlierRuns = 3
+/** Runs that keep their code before a later run is measured, where the folder is empty. V8 has optimised most of what is hot after two; the third adds little. */
+const earlierRunsOf = (keptCode: string): number => (readdirSync(keptCode).length > 0 ? 0 : 3)
 
 interface CbitOptions {
   /** Replaces the built program, so that another build can be measured. */
   readonly command?: string | undefined
-  /** The folder of kept code. Without it a guest is a first run: what ran before it must not change its figures. */
+  /** The folder of kept code, which exists. Without it a guest is a first run: what ran before it must not change its figures. */
   readonly keptCode?: string
 }
 
@@ -29,7 +29,11 @@ export function cbitPeer(sev: 'none' | 'sev', { command, keptCode }: CbitOptions
   return {
     ...(keptCode === undefined
       ? { name: encrypts ? 'cbit-sev' : 'cbit', label: encrypts ? 'cbit, SEV' : 'cbit' }
-      : { name: encrypts ? 'cbit-sev-later' : 'cbit-later', label: encrypts ? 'cbit, SEV, later run' : 'cbit, later run', earlierRuns }),
+      : {
+          name: encrypts ? 'cbit-sev-later' : 'cbit-later',
+          label: encrypts ? 'cbit, SEV, later run' : 'cbit, later run',
+          earlierRuns: earlierRunsOf(keptCode),
+        }),
     environment: { CBIT_KEPT_CODE: keptCode ?? 'off' },
     command: ({ kernel, initrd, append, memoryMiB }) => [
       ...words,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -240,17 +240,18 @@ describe('the folder of kept code', { skip: !engine && 'this V8 gives its code t
     assert.equal(KeptCodeFolder.open(parent, 'a build', engine), undefined)
   })
 
-  it('of four builds at most is kept', () => {
+  it('of four builds at most is kept, and nothing else is touched that stands beside them', async () => {
     const parent = fresh()
-    return (async () => {
-      for (let n = 0; n < 6; n++) {
-        const folder = open(parent, `build ${n}`)
-        await compile(folder, 51)
-        folder.save()
-      }
-      assert.equal(readdirSync(parent).filter((name) => name !== 'key').length, 4)
-      assert.equal(open(parent, 'build 5').code.beginningWith(51).length, 1)
-    })()
+    const others = ['a', 'b', 'c', 'd', 'e', 'aaaaaaaaaaaaaaaa.old'].map((name) => join(parent, name))
+    for (const other of others) mkdirSync(other, { recursive: true })
+    for (let n = 0; n < 6; n++) {
+      const folder = open(parent, `build ${n}`)
+      await compile(folder, 51)
+      folder.save()
+    }
+    assert.equal(readdirSync(parent).filter((name) => /^[0-9a-f]{16}$/.test(name)).length, 4)
+    assert.equal(open(parent, 'build 5').code.beginningWith(51).length, 1)
+    for (const other of others) assert(statSync(other).isDirectory())
   })
 
   it('that cannot be made is none', () => {

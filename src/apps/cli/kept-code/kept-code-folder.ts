@@ -18,6 +18,8 @@ const SEGMENTS_MAX = 6
 const FOLDER_BYTES_MAX = 192 << 20
 /** Folders: builds of cbit, versions of Node. */
 const FOLDERS_MAX = 4
+/** Their names: what else stands beside them is not ours. */
+const FOLDER_NAME = /^[0-9a-f]{16}$/
 const SUFFIX = '.kept'
 
 /** A module from a file. V8 frees its code when no chip uses it any more. */
@@ -228,7 +230,7 @@ function ownKey(parent: string): Uint8Array | undefined {
 
 function dropOldFolders(parent: string): void {
   const folders = readdirSync(parent, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
+    .filter((entry) => entry.isDirectory() && FOLDER_NAME.test(entry.name))
     .map(({ name }) => ({ folder: join(parent, name), time: statSync(join(parent, name)).mtimeMs }))
     .sort((a, b) => b.time - a.time)
   for (const { folder } of folders.slice(FOLDERS_MAX)) rmSync(folder, { recursive: true, force: true })

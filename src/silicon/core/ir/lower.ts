@@ -45,9 +45,8 @@ export class BlockLowering {
   }
 
   /**
-   * Lowers the block that starts at `code[at]`. Bytes up to `end` belong to its page; the first instruction alone may reach beyond it when `whole` is
-   * false for it, in which case null is returned and the caller tries again with more bytes. `mode`: MODE_* bits. `alone`: the block has that instruction only, and is
-   * not offered to the translator by itself.
+   * Lowers the block that starts at `code[at]`. Bytes up to `end` belong to its page; where the first instruction reaches beyond it null is returned, and the caller tries
+   * again with more bytes. `mode`: MODE_* bits. `alone`: the block has that instruction only, and is not offered to the translator by itself.
    */
   lower(code: Uint8Array, at: number, end: number, mode: number, alone = false): LoweredBlock | null {
     const e = this.emitter

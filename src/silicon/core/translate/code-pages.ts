@@ -19,35 +19,36 @@ function entryAt(words: Int32Array, s: number, pages: number): number {
 
 /** Frame of that page, or -1. */
 export function frameAt(words: Int32Array, s: number, pages: number): number {
-  const entry = entryAt(words, s, pages)
-  return entry < 0 ? -1 : words[entry + 3]! >>> 0
+  return pageAt(words, s, pages)?.frame ?? -1
 }
 
-/** Where the page's bytes stand in linear memory, or -1. */
-export function hostPageAt(words: Int32Array, s: number, pages: number): number {
-  const entry = entryAt(words, s, pages)
-  if (entry < 0) return -1
-  // The entry has what is to be added to a linear address, whose low half is in the tag.
-  return ((words[entry]! & -FRAME_BYTES) + words[entry + 2]!) >>> 0
-}
-
-/** Where code stands in linear memory, and the frame of its page; those of the page behind it where it runs over into that. */
-export interface CodePlace {
+interface Page {
+  /** Where its bytes stand in linear memory. */
   readonly at: number
   readonly frame: number
-  readonly second: { readonly at: number; readonly frame: number } | undefined
+}
+
+function pageAt(words: Int32Array, s: number, pages: number): Page | undefined {
+  const entry = entryAt(words, s, pages)
+  if (entry < 0) return undefined
+  // The entry has what is to be added to a linear address, whose low half is in the tag.
+  return { at: ((words[entry]! & -FRAME_BYTES) + words[entry + 2]!) >>> 0, frame: words[entry + 3]! >>> 0 }
+}
+
+/** Where code stands in linear memory, and the frame of its page. */
+export interface CodePlace extends Page {
+  /** The page behind it, where it runs over into that. */
+  readonly second: Page | undefined
 }
 
 /** Undefined where a page is not at hand. */
 export function codePlace(words: Int32Array, s: number, position: number, length: number): CodePlace | undefined {
-  const page = Math.floor(position / FRAME_BYTES)
+  const pages = Math.floor(position / FRAME_BYTES)
   const offset = position & (FRAME_BYTES - 1)
-  const host = hostPageAt(words, s, page)
-  if (host < 0) return undefined
-  const place = { at: host + offset, frame: frameAt(words, s, page) }
-  if (offset + length <= FRAME_BYTES) return { ...place, second: undefined }
-  const next = hostPageAt(words, s, page + 1)
-  return next < 0 ? undefined : { ...place, second: { at: next, frame: frameAt(words, s, page + 1) } }
+  const crosses = offset + length > FRAME_BYTES
+  const page = pageAt(words, s, pages)
+  const second = crosses ? pageAt(words, s, pages + 1) : undefined
+  return page && (second || !crosses) ? { at: page.at + offset, frame: page.frame, second } : undefined
 }
 
 /** The `length` bytes of code at `place`. */

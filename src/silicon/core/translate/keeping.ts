@@ -25,6 +25,7 @@ export function keptRegion(
   number: number,
   core: number,
 ): KeptRegion | undefined {
+  if (!code) return undefined
   const header = (address: number, field: number): number => words[(address + field) >> 2]! >>> 0
   const blocks: KeptBlock[] = []
   const records: (readonly IrRecord[])[] = []
@@ -38,7 +39,6 @@ export function keptRegion(
     blocks.push({ position, hash: header(address, op.BLOCK_HASH), code: code[n]!, targets: notedTargets(words, its.at(-1)) })
     records.push(its)
   })
-  if (code.some((bytes) => bytes.length === 0)) return undefined
   const kept: KeptConstant[] = []
   for (const constant of constants) {
     const one = keptConstant(constant, numbers, blocks, records)

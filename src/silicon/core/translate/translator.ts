@@ -13,9 +13,6 @@ import { RegionCode } from './region-code.js'
 import * as S from '../state/layout.js'
 import { type ModuleInstance, regionEncoder, StandingRegions, type StandingPort } from './standing-regions.js'
 
-/** Of a block on a page that is not at hand any more: no region is kept that has it. */
-const NO_CODE = new Uint8Array(0)
-
 /** A block that cannot be translated is not offered again soon. */
 const NEVER = 0x7fffffff
 
@@ -67,8 +64,8 @@ export interface PlannedRegion {
   /** Place of the first of its constants in those of the module. */
   readonly firstConstant: number
   readonly constants: readonly CodeConstant[]
-  /** The bytes of its nodes, where they are to be kept. */
-  readonly code: readonly Uint8Array[]
+  /** The bytes of its nodes; undefined where it is not to be kept. */
+  readonly code: readonly Uint8Array[] | undefined
   readonly body: FunctionBody
   readonly guard: number
   /** Entries after which it is offered again; 0: never. */
@@ -145,13 +142,13 @@ export class Translator {
       if (done !== undefined) return done
     }
     const takesOver = again ? this.standing.tableEntry(words[(address + op.BLOCK_FIRST_RECORD + 8) >> 2]!) : 0
-    if (again && this.adoption) {
-      const done = this.adoptWide(this.adoption, s, address, takesOver)
-      if (done !== undefined) return done
-    }
     if (again && this.planned.some((planned) => planned.takesOver === takesOver)) {
       this.compile()
       return true
+    }
+    if (again && this.adoption) {
+      const done = this.adoptWide(this.adoption, s, address, takesOver)
+      if (done !== undefined) return done
     }
     if (!again && this.plannedBlocks.has(address)) {
       this.offeredAgain(address)
@@ -243,14 +240,17 @@ export class Translator {
     plan.nodes.forEach(({ block: { address } }, n) => this.plannedBlocks.set(address, n === 0 || this.plannedBlocks.get(address) === true))
   }
 
-  /** The bytes of the plan's nodes, where they are to be kept. */
-  private codeOf(s: number, plan: RegionPlan): readonly Uint8Array[] {
+  /** The bytes of the plan's nodes, where they are to be kept and at hand. */
+  private codeOf(s: number, plan: RegionPlan): readonly Uint8Array[] | undefined {
     const { words, bytes, kept } = this.port
-    if (!kept) return []
-    return plan.nodes.map(({ position, block }) => {
+    if (!kept) return undefined
+    const code: Uint8Array[] = []
+    for (const { position, block } of plan.nodes) {
       const place = codePlace(words, s, position, block.length)
-      return place ? codeAt(bytes, place, block.length).slice() : NO_CODE
-    })
+      if (!place) return undefined
+      code.push(codeAt(bytes, place, block.length).slice())
+    }
+    return code
   }
 
   private forgetPlans(): void {
