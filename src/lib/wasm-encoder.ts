@@ -146,6 +146,8 @@ export interface FunctionBody {
   readonly code: ByteWriter
   /** In order of offset. */
   readonly hints?: readonly BranchHint[]
+  /** Worth optimising before it is first called (see `writeCompilation`). */
+  readonly ahead?: boolean
 }
 
 /** A function with its type. */
@@ -162,6 +164,11 @@ function writeLocals(out: ByteWriter, { locals }: FunctionBody): void {
 }
 
 const WRITER_BYTES = 1 << 15
+
+// V8's WasmCompilationHintStrategy and WasmCompilationHintTier.
+const LAZY = 1
+const LAZY_BASELINE_EAGER_TOP = 3
+const TIER_OPTIMISED = 2
 
 /**
  * Encodes modules that import `env.memory`, constant i32s of `env` by the names `globals`, and the table `env.functions`, whose functions have the types `imports` (type indexes and places 0, 1, …), and that
@@ -201,6 +208,7 @@ export class ModuleEncoder {
     out.bytes(this.head.view())
     this.writeDeclarations(exported.length)
     const bodies = [...this.own, ...exported]
+    if (bodies.some((one) => one.ahead)) this.writeCompilation(bodies)
     if (bodies.some((one) => one.hints?.length)) this.writeHints(bodies)
     this.writeCode(bodies)
     return out.view()
@@ -221,6 +229,19 @@ export class ModuleEncoder {
       code.u32(own.length + n)
     }
     section(out, 7, code)
+  }
+
+  /**
+   * Custom section "compilationHints" of V8 (behind --experimental-wasm-compilation-hints), a byte for each function: its strategy, and from bit 4 on its best tier. What is
+   * `ahead` is optimised in the background as soon as the module is made; the rest is compiled when it is called.
+   */
+  private writeCompilation(bodies: readonly FunctionBody[]): void {
+    const { code } = this
+    code.reset()
+    code.name('compilationHints')
+    code.u32(bodies.length)
+    for (const { ahead } of bodies) code.byte(ahead ? LAZY_BASELINE_EAGER_TOP | (TIER_OPTIMISED << 4) : LAZY)
+    section(this.out, 0, code)
   }
 
   /** Custom section "metadata.code.branch_hint" (WebAssembly branch hinting proposal): offsets count from the start of a function's locals. */

@@ -8,6 +8,9 @@ import { setFlagsFromString } from 'node:v8'
 const HINTS_BY_DEFAULT = 14
 const RELAXED_BY_DEFAULT = 12
 
+/** Versions of V8 that read the custom section "compilationHints" as lib/wasm-encoder.ts writes it. */
+const COMPILATION_HINTS = { from: 11, to: 13 }
+
 const flags = [
   // A pass of TurboFan that is not right in V8 11.3 (Node 20): with it a region's code lost the upper half of a 64-bit register, where one way to it had set an i32, extended with
   // zeros, and another all of it; without it, and with V8 13.6 (Node 24), the same code is right. It is off everywhere, since code is no slower without it beyond the noise.
@@ -28,7 +31,14 @@ export function prepareEngine(version = process.versions.v8): void {
   const major = Number.parseInt(version)
   if (major < HINTS_BY_DEFAULT) setFlagsFromString('--experimental-wasm-branch-hinting')
   if (major < RELAXED_BY_DEFAULT) setFlagsFromString('--experimental-wasm-relaxed-simd')
+  if (takesCompilationHints(version)) setFlagsFromString('--experimental-wasm-compilation-hints')
   yieldToGuest()
+}
+
+/** V8 can be told to optimise functions before they are called (optimiser.ts). */
+export function takesCompilationHints(version = process.versions.v8): boolean {
+  const major = Number.parseInt(version)
+  return major >= COMPILATION_HINTS.from && major <= COMPILATION_HINTS.to
 }
 
 /** Where a thread of the present process is a task of the system's. */

@@ -7,12 +7,14 @@ import type { ExitReport, SampledProfile, Vm, VmOptions } from '../../host/hyper
 import { type OwnerSession, type Packet, SevError } from '../../host/sev-driver/index.js'
 import type { Board } from '../../silicon/doors/board.js'
 import { createSoc, type SocCounters } from '../../silicon/soc.js'
+import type { TranslationLimits } from '../../silicon/core/core-kernel.js'
 import { SevPolicy } from '../../spec/sev/policy.js'
 import type { Fuses } from '../../silicon/doors/board.js'
 import { fuseChip } from '../../vendor/index.js'
 import { explained } from './boot-image.js'
 import type { ChipFiles } from './chip-folder.js'
 import { chipKernels } from './chip-kernels.js'
+import { engineOptimiser } from './optimiser.js'
 import type { KeptCodeFolder } from './kept-code/kept-code-folder.js'
 import type { LaunchReport } from './control/protocol.js'
 import { CliError } from './errors.js'
@@ -131,7 +133,7 @@ export function createChip(options: ChipOptions, memoryBytes: number): Chip {
     board,
     kernels: chipKernels(),
     dramBytes: memoryBytes + hostBytes,
-    translate: (options.translate ?? true) && { ...(options.keptCode && { kept: options.keptCode.code }) },
+    translate: (options.translate ?? true) && translation(options),
     stopwatch,
   })
   const dram = new Dram(soc.bus)
@@ -140,6 +142,11 @@ export function createChip(options: ChipOptions, memoryBytes: number): Chip {
     board.clock.follow(() => soc.host.cores.reduce((sum, core) => sum + core.instructionsRetired, 0), instructionsPerVirtualMs)
   }
   return { host, board, fuses, dram, options, observers: observersFor(options), counters: () => soc.counters() }
+}
+
+function translation({ keptCode }: ChipOptions): TranslationLimits {
+  const optimiser = engineOptimiser()
+  return { ...(keptCode && { kept: keptCode.code }), ...(optimiser && { optimiser }) }
 }
 
 /** What a VM on this chip has, whatever guest it runs. */

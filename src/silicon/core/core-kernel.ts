@@ -12,6 +12,7 @@ import { fusesMultiplyAdd } from './translate/fused-multiply-add.js'
 import type { CodePlace } from './translate/code-pages.js'
 import { blockHash, type KeptCode } from './translate/kept-code.js'
 import { type PlanLimits, regionLimits, wideLimits } from './translate/plan.js'
+import type { Optimiser } from './translate/ripening.js'
 import { Translator, type TranslatorCounters } from './translate/translator.js'
 
 /** What the core asks of the platform around it. */
@@ -88,6 +89,8 @@ export interface TranslationLimits {
   readonly fuses?: boolean
   /** Code of earlier runs, and for later ones. */
   readonly kept?: KeptCode
+  /** Has the engine optimise wide regions before they are entered. */
+  readonly optimiser?: Optimiser
   /** For whoever looks at a core between regions: what is entered in place of a region's code, which must be entered with a budget of `guard` at least. */
   around?(region: unknown, guard: number): unknown
 }
@@ -148,6 +151,7 @@ export class CoreKernel {
         around: (region, guard) => translation.around?.(region, guard) ?? region,
         bytes: this.bytes,
         kept: translation.kept,
+        optimiser: translation.optimiser,
         find: (frame, offset, key, mode) => this.exports.code_find(frame, offset, key, mode),
         make: (place, key, mode) => this.makeAt(place, key, mode),
       })

@@ -10,6 +10,7 @@ import type { KeptCode } from './kept-code.js'
 import { keptRegion } from './keeping.js'
 import { isEntry, pagesOf, type PlanLimits, planRegion, type RegionPlan } from './plan.js'
 import { RegionCode } from './region-code.js'
+import { type Optimiser, type Ripe, Ripening } from './ripening.js'
 import * as S from '../state/layout.js'
 import { type ModuleInstance, regionEncoder, StandingRegions, type StandingPort } from './standing-regions.js'
 
@@ -18,6 +19,8 @@ const NEVER = 0x7fffffff
 
 /** A block of a planned region is offered again after this part of the executions that made it hot. */
 const AGAIN_PART = 1 / 4
+/** A region is offered again after this part of the entries that made it one to be replaced, while its successor is being optimised. */
+const LOOK_PART = 1 / 64
 /** So many offers of planned code are enough to have it, whichever blocks they are of. */
 const OFFERS_MAX = 64
 
@@ -40,6 +43,8 @@ export interface TranslatorPort extends StandingPort {
   readonly fuses: boolean
   /** Code of earlier runs, and for later ones. */
   readonly kept: KeptCode | undefined
+  /** Without it wide regions are entered as soon as they are made. */
+  readonly optimiser: Optimiser | undefined
   /** The block at (frame, offset) under key and mode, or 0. */
   find(frame: number, offset: number, key: number, mode: number): number
   /** Makes it: see AdoptionPort. */
@@ -94,6 +99,7 @@ export class Translator {
   /** Regions that wait, for core `plannedFor`, and the blocks that they hold: true where one begins with it. */
   private readonly planned: PlannedRegion[] = []
   private readonly plannedBlocks = new Map<number, boolean>()
+  private readonly ripening: Ripening | undefined
   private plannedFor = 0
   private offers = 0
   private readonly writers: ByteWriter[] = []
@@ -102,6 +108,7 @@ export class Translator {
   constructor(private readonly port: TranslatorPort) {
     this.standing = new StandingRegions(port)
     if (port.kept) this.adoption = new Adoption(port, port.kept, this.standing)
+    if (port.optimiser) this.ripening = new Ripening(port.optimiser)
   }
 
   get counters(): TranslatorCounters {
@@ -112,6 +119,7 @@ export class Translator {
   /** The code cache has been cleared: no region stands any more. */
   cleared(): void {
     this.forgetPlans()
+    this.ripening?.cleared()
     this.early.clear()
     this.adoption?.cleared()
     this.standing.cleared()
@@ -131,17 +139,23 @@ export class Translator {
    */
   translate(s: number, address: number): boolean {
     const { words, hotAfter, limits, wideLimits, batch, widenAfter } = this.port
-    const regions = this.planned.length + 1
+    const takesOver = this.regionAt(address)
+    this.installRipe()
+    if (this.regionAt(address) !== takesOver) return true
+    if (this.ripening?.holds(takesOver)) {
+      this.lookAgain(this.ripening, takesOver)
+      return true
+    }
+    const regions = this.planned.length + (this.ripening?.size ?? 0) + 1
     const nodesMax = Math.max(limits.nodes, wideLimits.nodes)
     const constantsMax = Math.max(limits.records, wideLimits.records) + nodesMax
     if (!this.standing.hasRoom(regions, nodesMax * regions, this.constants + constantsMax)) return false
     if (this.plannedFor !== s) this.compile()
-    const again = isEntry(words, address)
+    const again = takesOver !== 0
     if (!again && this.adoption) {
       const done = this.adopt(this.adoption, s, address)
       if (done !== undefined) return done
     }
-    const takesOver = again ? this.standing.tableEntry(words[(address + op.BLOCK_FIRST_RECORD + 8) >> 2]!) : 0
     if (again && this.planned.some((planned) => planned.takesOver === takesOver)) {
       this.compile()
       return true
@@ -171,6 +185,12 @@ export class Translator {
     }
     if (this.planned.length >= batch) this.compile()
     return true
+  }
+
+  /** Place in the table of the region that is entered at the block at `address`, as a word, or 0. */
+  private regionAt(address: number): number {
+    const { words } = this.port
+    return isEntry(words, address) ? this.standing.tableEntry(words[(address + op.BLOCK_FIRST_RECORD + 8) >> 2]!) : 0
   }
 
   /** Undefined: the block is to be made part of a new region. */
@@ -266,22 +286,66 @@ export class Translator {
   private compile(): void {
     const { words, kept } = this.port
     const { constants } = this
-    const standing = this.planned.filter(({ plan }) => plan.nodes.every(({ block }) => words[(block.address + op.BLOCK_VALID) >> 2] !== 0))
+    const standing = this.planned.filter((region) => this.stands(region))
     if (standing.length > 0) {
-      const encoded = this.encoder.encode(standing.map(({ body }) => body))
+      const encoded = this.encoder.encode(
+        standing.map(({ body, takesOver }) => ({ ...body, ahead: this.ripening !== undefined && takesOver !== 0 })),
+      )
       const bytes = (kept ? encoded.slice() : encoded) as Uint8Array<ArrayBuffer>
-      const module = new WebAssembly.Module(bytes)
+      const module = this.moduleOf(bytes, standing)
       const instance = this.standing.instantiate(module, constants)
-      standing.forEach((region, n) => this.install(region, instance, n))
+      standing.forEach((region, n) => {
+        if (this.ripening && region.takesOver !== 0) this.ripening.add({ region, instance, number: n, core: this.plannedFor })
+        else this.install(region, instance, n, this.plannedFor)
+      })
       this.standing.changed()
       this.modules++
       this.bytes += bytes.length
       if (kept) this.keep(kept, module, bytes, constants, standing, instance)
     }
     this.forgetPlans()
+    for (const takesOver of this.ripening?.fresh() ?? []) words[takesOver + 2] = this.untilLook
   }
 
-  private install({ plan, guard, entries, constants, firstConstant }: PlannedRegion, instance: ModuleInstance, n: number): void {
+  private moduleOf(bytes: Uint8Array<ArrayBuffer>, regions: readonly PlannedRegion[]): WebAssembly.Module {
+    const { optimiser } = this.port
+    return optimiser && regions.some(({ takesOver }) => takesOver !== 0) ? optimiser.compile(bytes) : new WebAssembly.Module(bytes)
+  }
+
+  /** Entries of a region until it is looked at again whether what takes its place is ripe. */
+  private get untilLook(): number {
+    return Math.ceil(this.port.widenAfter * LOOK_PART)
+  }
+
+  private installRipe(): void {
+    if (!this.ripening?.size) return
+    for (let ripe = this.ripening.take(); ripe; ripe = this.ripening.take()) this.replace(ripe)
+  }
+
+  private lookAgain(ripening: Ripening, takesOver: number): void {
+    const ripe = ripening.takeFor(takesOver)
+    if (ripe) this.replace(ripe)
+    else this.port.words[takesOver + 2] = this.untilLook
+  }
+
+  private replace({ region, instance, number, core }: Ripe): void {
+    this.port.words[region.takesOver + 2] = 0
+    if (!this.stands(region)) return
+    this.install(region, instance, number, core)
+    this.standing.changed()
+  }
+
+  /** It has lost no block. */
+  private stands({ plan }: PlannedRegion): boolean {
+    return plan.nodes.every(({ block }) => this.port.words[(block.address + op.BLOCK_VALID) >> 2] !== 0)
+  }
+
+  private install(
+    { plan, guard, entries, constants, firstConstant }: PlannedRegion,
+    instance: ModuleInstance,
+    n: number,
+    core: number,
+  ): void {
     const { words } = this.port
     const frames = new Map(plan.nodes.flatMap((node) => pagesOf(node).map((page, n) => [page, n === 0 ? node.frame : node.block.frame2])))
     constants.forEach((constant, place) => {
@@ -293,7 +357,7 @@ export class Translator {
       code: instance.exports[`f${n}`],
       guard,
       entriesLeft: entries,
-      core: this.plannedFor,
+      core,
       blocks: [...new Set(plan.nodes.map((node) => node.block.address))],
       entries: plan.entries.map((node) => plan.nodes[node]!.block.address),
     })
