@@ -1,6 +1,6 @@
 /**
- * Wide regions that the engine optimises while those whose place they take still run. A region is entered half a million times before it is replaced, so it has been
- * optimised long since: what its successor runs before that is code of the engine's quick compiler, two to three times slower, for a tenth to a third of a second.
+ * Wide regions that the engine optimises while those whose place they take still run. What is replaced has been entered half a million times, so it has been optimised long
+ * since: a successor that took over at once would run for some tenths of a second as code of the engine's quick compiler.
  */
 
 import type { CompiledModule } from './kept-code.js'
@@ -33,7 +33,6 @@ const LOOKS_MAX = 64
 export class Ripening {
   /** By the place in the table of the region that they take over from; the oldest first. */
   private readonly waiting = new Map<number, Ripener>()
-  private added: number[] = []
 
   constructor(private readonly optimiser: Optimiser) {}
 
@@ -42,22 +41,12 @@ export class Ripening {
   }
 
   add(ripe: Ripe): void {
-    const { takesOver } = ripe.region
-    this.waiting.set(takesOver, { ...ripe, looks: 0 })
-    this.added.push(takesOver)
+    this.waiting.set(ripe.region.takesOver, { ...ripe, looks: 0 })
   }
 
   /** The code cache has been cleared. */
   cleared(): void {
     this.waiting.clear()
-    this.added = []
-  }
-
-  /** Places of the regions that have been added since the last call. */
-  fresh(): readonly number[] {
-    const { added } = this
-    this.added = []
-    return added
   }
 
   /** Whether what takes over from the region at `takesOver` is here. */

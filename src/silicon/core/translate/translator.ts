@@ -139,6 +139,10 @@ export class Translator {
    */
   translate(s: number, address: number): boolean {
     const { words, hotAfter, limits, wideLimits, batch, widenAfter } = this.port
+    const regions = this.planned.length + (this.ripening?.size ?? 0) + 1
+    const nodesMax = Math.max(limits.nodes, wideLimits.nodes)
+    const constantsMax = Math.max(limits.records, wideLimits.records) + nodesMax
+    if (!this.standing.hasRoom(regions, nodesMax * regions, this.constants + constantsMax)) return false
     const takesOver = this.regionAt(address)
     this.installRipe()
     if (this.regionAt(address) !== takesOver) return true
@@ -146,10 +150,6 @@ export class Translator {
       this.lookAgain(this.ripening, takesOver)
       return true
     }
-    const regions = this.planned.length + (this.ripening?.size ?? 0) + 1
-    const nodesMax = Math.max(limits.nodes, wideLimits.nodes)
-    const constantsMax = Math.max(limits.records, wideLimits.records) + nodesMax
-    if (!this.standing.hasRoom(regions, nodesMax * regions, this.constants + constantsMax)) return false
     if (this.plannedFor !== s) this.compile()
     const again = takesOver !== 0
     if (!again && this.adoption) {
@@ -275,7 +275,8 @@ export class Translator {
 
   private forgetPlans(): void {
     // What has been taken over, or cannot be, is not offered any more.
-    for (const { takesOver } of this.planned) if (takesOver !== 0) this.port.words[takesOver + 2] = 0
+    for (const { takesOver } of this.planned)
+      if (takesOver !== 0) this.port.words[takesOver + 2] = this.ripening?.holds(takesOver) ? this.untilLook : 0
     this.planned.length = 0
     this.plannedBlocks.clear()
     this.offers = 0
@@ -284,18 +285,16 @@ export class Translator {
 
   /** Compiles the regions that wait, but for those that have lost a block meanwhile. */
   private compile(): void {
-    const { words, kept } = this.port
+    const { kept } = this.port
     const { constants } = this
     const standing = this.planned.filter((region) => this.stands(region))
     if (standing.length > 0) {
-      const encoded = this.encoder.encode(
-        standing.map(({ body, takesOver }) => ({ ...body, ahead: this.ripening !== undefined && takesOver !== 0 })),
-      )
+      const encoded = this.encoder.encode(standing.map((region) => ({ ...region.body, ahead: this.ripens(region) })))
       const bytes = (kept ? encoded.slice() : encoded) as Uint8Array<ArrayBuffer>
       const module = this.moduleOf(bytes, standing)
       const instance = this.standing.instantiate(module, constants)
       standing.forEach((region, n) => {
-        if (this.ripening && region.takesOver !== 0) this.ripening.add({ region, instance, number: n, core: this.plannedFor })
+        if (this.ripens(region)) this.ripening!.add({ region, instance, number: n, core: this.plannedFor })
         else this.install(region, instance, n, this.plannedFor)
       })
       this.standing.changed()
@@ -304,12 +303,15 @@ export class Translator {
       if (kept) this.keep(kept, module, bytes, constants, standing, instance)
     }
     this.forgetPlans()
-    for (const takesOver of this.ripening?.fresh() ?? []) words[takesOver + 2] = this.untilLook
+  }
+
+  /** It takes over when it is optimised, and not at once. */
+  private ripens({ takesOver }: PlannedRegion): boolean {
+    return this.ripening !== undefined && takesOver !== 0
   }
 
   private moduleOf(bytes: Uint8Array<ArrayBuffer>, regions: readonly PlannedRegion[]): WebAssembly.Module {
-    const { optimiser } = this.port
-    return optimiser && regions.some(({ takesOver }) => takesOver !== 0) ? optimiser.compile(bytes) : new WebAssembly.Module(bytes)
+    return regions.some((region) => this.ripens(region)) ? this.port.optimiser!.compile(bytes) : new WebAssembly.Module(bytes)
   }
 
   /** Entries of a region until it is looked at again whether what takes its place is ripe. */
