@@ -38,8 +38,8 @@ export const regionLimits: PlanLimits = {
 }
 /** Of a region that takes the place of one which is entered very often. */
 export const wideLimits: PlanLimits = {
-  nodes: 120,
-  records: 1600,
+  nodes: 240,
+  records: 3200,
   inlineDepth: 2,
   inlineRecords: 40,
   sharedRecords: 800,
