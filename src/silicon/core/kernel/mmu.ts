@@ -2,7 +2,7 @@
 // The walks stand in walk.ts and walk-nested.ts, the invalidations in mmu-space.ts.
 
 import {
-  CR0, CR3, CR4, CTX, EFER, FAULT, GLOBAL_SPACE, LAST_FRAME, NESTED_PAGING, SPACE, TLB_ENTRIES, TLB_EXEC, TLB_EXEC_ENTRIES, TLB_MISSES,
+  CR0, CR3, CR4, CTX, EFER, FAULT, GLOBAL_SPACE, LAST_FRAME, NESTED_PAGING, SPACE, TLB_ENTRIES, TLB_EXEC, TLB_EXEC_HALF, TLB_MISSES,
   SPACE_SPREAD, TLB_READ, TLB_WRITE,
 } from '../state/layout'
 import { FAULT_NOT_CANONICAL } from '../state/system-layout'
@@ -131,7 +131,8 @@ export function space_salt(s: usize, la: u64): usize {
 // @ts-ignore: decorator
 @inline
 export function exec_entry(s: usize, la: u64): usize {
-  return s + TLB_EXEC + ((<usize>(la >> 12) ^ space_salt(s, la)) & (TLB_EXEC_ENTRIES - 1)) * 16
+  const slot = (<usize>(la >> 12) ^ space_salt(s, la)) & (TLB_EXEC_HALF - 1)
+  return s + TLB_EXEC + (slot + <usize>(la >> 63) * TLB_EXEC_HALF) * 16
 }
 
 /** CTX of a fetch from a global page. User mode has none: such pages are not entered for it. */

@@ -36,7 +36,7 @@ import {
   FLAG_SUB,
 } from '../ir/flag-kinds'
 import { CODE_CACHE_WORDS, REGION_TABLE } from '../../fabric-layout'
-import { BUDGET, CALL_DEPTH, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, JUMP_BLOCK, JUMP_FUNCTION, JUMP_GUARD, JUMP_NUMBER, JUMP_REGION, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R, PC } from '../state/layout'
+import { BUDGET, CALL_DEPTH, EXIT_HOT, EXIT_INFO, EXIT_REASON, FLAG_AUX, FLAG_RES, JUMP_BLOCK, JUMP_FUNCTION, JUMP_GUARD, JUMP_NUMBER, JUMP_REGION, LAZY_A, LAZY_B, LAZY_KIND, LAZY_R, PC, RUNNING_REGION } from '../state/layout'
 import { R_EXIT, R_FAULT, R_JUMP, R_NEXT, R_RETURNED } from '../ir/results'
 import { condition_of } from './alu'
 import { bmi } from './bmi'
@@ -65,15 +65,21 @@ export function leave_hot(s: usize, block: usize): void {
   store<u32>(s, <u32>block, EXIT_INFO)
 }
 
-/** One entry in so many counts for its region: the table of regions is a line of the host's cache that entering one needs for nothing else. */
-const COUNTED: u32 = 16
+/**
+ * One entry in so many counts for its region: the table of regions is a line of the host's cache that entering one needs for nothing else. A prime, since a loop that
+ * enters 2, 4 or 8 regions each time round would have the same one counted each time.
+ */
+const COUNTED: u32 = 17
 
-/** Counts an entry of the region whose place in the table is `region`. True: it is to be offered to the translator first. */
+/** Counts an entry of the region whose place in the table is `region`, called by that at `caller` or by none: 0. True: it is to be offered to the translator first. */
 // @ts-ignore: decorator
 @inline
-function must_offer(region: usize): bool {
+function must_offer(region: usize, caller: usize): bool {
   const entries = load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES)
-  if (<u32>entries % COUNTED == 0 && is_due(region)) return true
+  if (<u32>entries % COUNTED == 0) {
+    if (caller) count_call(caller)
+    if (is_due(region)) return true
+  }
   store<u64>(CODE_CACHE_WORDS, entries + 1, CODE_ENTRIES)
   return false
 }
@@ -82,6 +88,12 @@ function is_due(region: usize): bool {
   const left = load<u32>(region, 8)
   store<u32>(region, left > COUNTED ? left - COUNTED : 0, 8)
   return left != 0 && left <= COUNTED
+}
+
+/** A call counts like an entry of the region that makes it, which may take the callee in when it is planned anew. That is offered when it is entered next. */
+function count_call(caller: usize): void {
+  const left = load<u32>(caller, 8)
+  if (left > COUNTED) store<u32>(caller, left - COUNTED, 8)
 }
 
 /**
@@ -111,12 +123,13 @@ export function enter_region(s: usize, ip: usize): usize {
       next = at + 16
       break
     }
-    if (must_offer(region)) {
+    if (must_offer(region, 0)) {
       leave_hot(s, at - BLOCK_FIRST_RECORD)
       next = R_EXIT
       break
     }
     store<u32>(CODE_CACHE_WORDS, 0, CODE_STALE)
+    store<u32>(s, <u32>region, RUNNING_REGION)
     const r = call_indirect<u32>(index, number)
     if (r != R_NEXT) {
       next = r
@@ -156,14 +169,16 @@ export function call_region(s: usize, back: u64): u32 {
   const depth = load<u32>(s, CALL_DEPTH)
   if (depth >= CALL_DEPTH_MAX) return R_NEXT
   store<u32>(s, depth + 1, CALL_DEPTH)
-  const r = run_until(s, back)
+  const caller = load<u32>(s, RUNNING_REGION)
+  const r = run_until(s, back, caller)
+  store<u32>(s, caller, RUNNING_REGION)
   store<u32>(s, depth, CALL_DEPTH)
   return r
 }
 
 // @ts-ignore: decorator
 @inline
-function run_until(s: usize, back: u64): u32 {
+function run_until(s: usize, back: u64, caller: usize): u32 {
   while (true) {
     const budget = load<i64>(s, BUDGET)
     if (budget < BUDGET_LOW) return R_JUMP
@@ -177,10 +192,12 @@ function run_until(s: usize, back: u64): u32 {
     }
     const number = load<u32>(entry, JUMP_NUMBER)
     if (budget < <i64>(number >> JUMP_GUARD)) return R_NEXT
-    if (must_offer(load<u32>(entry, JUMP_REGION))) {
+    const region = load<u32>(entry, JUMP_REGION)
+    if (must_offer(region, caller)) {
       leave_hot(s, load<u32>(entry, JUMP_BLOCK))
       return R_EXIT
     }
+    store<u32>(s, region, RUNNING_REGION)
     const r = call_indirect<u32>(load<u32>(entry, JUMP_FUNCTION), number & ((1 << JUMP_GUARD) - 1))
     if (r != R_NEXT) return r
     // A region that waits for its call may have lost a block.

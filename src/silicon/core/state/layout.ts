@@ -225,9 +225,11 @@ export const TLB_ENTRIES = 16384
 export const TLB_EXEC = 0xc0000
 /**
  * What is not in this table is out of a region's sight: the planner stops there, and a region is left where it would go on there. A kernel and a few programs run code of
- * several hundred pages. A program's page n has slot n ^ SPACE * SPACE_SPREAD, one of the upper half slot n, so that programs at the same addresses do not evict each other.
+ * several hundred pages. A program's page n has slot n ^ SPACE * SPACE_SPREAD, so that programs at the same addresses do not evict each other, and one of the upper half
+ * slot n of the other half of the table: where Linux puts its kernel at random, a loop between pages of a program would be out of sight in one guest of six.
  */
-export const TLB_EXEC_ENTRIES = 8192
+export const TLB_EXEC_HALF = 4096
+export const TLB_EXEC_ENTRIES = 2 * TLB_EXEC_HALF
 export const SPACE_SPREAD = 37
 // ---- between regions
 /** Flags in parts as a region leaves them for the next one (ir/flag-kinds.ts): kind u32 (0: they stand in FLAG_RES and FLAG_AUX), operands and result u64. */
@@ -237,6 +239,8 @@ export const LAZY_B = 0x25010
 export const LAZY_R = 0x25018
 /** u32: calls under way that regions have made of regions. */
 export const CALL_DEPTH = 0x25020
+/** u32: place in the table of regions of the one that runs. */
+export const RUNNING_REGION = 0x25024
 /** u64: what a region's load gets that has no one place in memory. */
 export const LOAD_BUFFER = 0x25028
 /** Private to the MMU (PCID table and the like). */

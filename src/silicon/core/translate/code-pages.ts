@@ -9,8 +9,10 @@ function entryAt(words: Int32Array, s: number, pages: number): number {
   const low = word(S.PC) + pages * FRAME_BYTES
   const page = (low & -FRAME_BYTES) >>> 0
   const high = (word(S.PC + 4) + Math.floor(low / 0x100000000)) >>> 0
-  const salt = high >>> 31 !== 0 ? 0 : word(S.SPACE) * S.SPACE_SPREAD
-  const entry = S.TLB_EXEC + (((page >>> 12) ^ salt) & (S.TLB_EXEC_ENTRIES - 1)) * 16
+  const upper = high >>> 31
+  const salt = upper ? 0 : word(S.SPACE) * S.SPACE_SPREAD
+  const slot = (((page >>> 12) ^ salt) & (S.TLB_EXEC_HALF - 1)) + upper * S.TLB_EXEC_HALF
+  const entry = S.TLB_EXEC + slot * 16
   const tag = word(entry)
   const mapped = tag === (page | word(S.CTX)) >>> 0 || tag === (page | word(S.GLOBAL_SPACE) | (word(S.CTX) & 1)) >>> 0
   if (!mapped || word(entry + 4) !== high) return -1
