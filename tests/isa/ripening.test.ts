@@ -14,8 +14,8 @@ const RSP = 4
 const HOT = 20
 const WIDEN = 6400
 const ROUNDS = 60_000
-/** Instructions after which a wide region has been compiled and not been looked at often: four make a round, which enters two regions, of which one is counted for both. */
-const BEFORE = 3 * WIDEN
+/** Instructions after which a wide region has been compiled and not been looked at often: four make a round, which enters two regions. */
+const BEFORE = 5 * WIDEN
 /** Regions of one block: what goes on in another leaves them. */
 const single: PlanLimits = { ...regionLimits, nodes: 1 }
 
@@ -23,6 +23,10 @@ const single: PlanLimits = { ...regionLimits, nodes: 1 }
 const loop = [0x48, 0xff, 0xc0, 0xeb, 0x00, 0xff, 0xc9, 0x75, 0xf7]
 /** L: lea eax, [rax+2] / … */
 const byTwo = [0x8d, 0x40, 0x02, ...loop.slice(3)]
+/** L: call F / dec ecx / jnz L / int3 / F: inc rax / ret */
+const caller = [0xe8, 0x05, 0, 0, 0, 0xff, 0xc9, 0x75, 0xf7, 0xcc, 0x48, 0xff, 0xc0, 0xc3]
+/** Instructions of as many runs, which begin in the midst of such a loop of five. */
+const SLICE = 3000
 
 function caseOf(code: readonly number[]): Case {
   const gpr = new BigUint64Array(16)
@@ -73,6 +77,30 @@ describe('a wide region', () => {
     optimiser.ripe = true
     assert.equal(outcome(machine, loop), BigInt(ROUNDS))
     assert.equal(wide(machine) > 0, true)
+  })
+
+  it('is made for each of two regions that are entered in turn', () => {
+    const optimiser = new SlowOptimiser()
+    optimiser.ripe = true
+    const machine = new Machine(true, HOT, { widenAfter: WIDEN, limits: single, wideLimits: single, optimiser })
+    assert.equal(outcome(machine, loop), BigInt(ROUNDS))
+    assert.equal(wide(machine), 2)
+  })
+
+  it('is made for one that calls another often, and takes that in', () => {
+    const optimiser = new SlowOptimiser()
+    optimiser.ripe = true
+    const narrow = { ...regionLimits, inlineRecords: 0, sharedRecords: 0 }
+    const machine = new Machine(true, HOT, { widenAfter: WIDEN, limits: narrow, optimiser })
+    machine.load(caseOf(caller))
+    const entries: number[] = []
+    for (let slices = 0; slices < 40; slices++) {
+      const before = machine.kernel.counters.entries
+      machine.core.run(SLICE)
+      entries.push(machine.kernel.counters.entries - before)
+    }
+    assert.equal(entries[5]! > SLICE / 6, true, 'every call enters a region')
+    assert.equal(entries.at(-1)! < 10, true, `${entries.join(' ')} entries`)
   })
 
   it('takes over from a region that goes on being entered, within one run', () => {

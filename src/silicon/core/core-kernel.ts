@@ -6,14 +6,14 @@ import { CODE_ARENA_BASE, CODE_CACHE_WORDS, FRAME_BYTES } from '../fabric-layout
 import type { OpcodeTable } from './decode/table.js'
 import { BlockLowering, type LoweredBlock } from './ir/lower.js'
 import * as op from './ir/ops.js'
-import { REGIONS_MAX, REGIONS_OF_MODULE, WIDEN_THRESHOLD } from './ir/region-tables.js'
+import { REGIONS_MAX, REGIONS_OF_MODULE, WIDEN_AGAIN_THRESHOLD, WIDEN_THRESHOLD } from './ir/region-tables.js'
 import * as S from './state/layout.js'
 import { fusesMultiplyAdd } from './translate/fused-multiply-add.js'
 import type { CodePlace } from './translate/code-pages.js'
 import { blockHash, type KeptCode } from './translate/kept-code.js'
-import { type PlanLimits, regionLimits, wideLimits } from './translate/plan.js'
+import { type PlanLimits, regionLimits, widestLimits, wideLimits } from './translate/plan.js'
 import type { Optimiser } from './translate/ripening.js'
-import { Translator, type TranslatorCounters } from './translate/translator.js'
+import { type RegionSize, Translator, type TranslatorCounters } from './translate/translator.js'
 
 /** What the core asks of the platform around it. */
 export interface CorePlatform {
@@ -76,7 +76,7 @@ export interface CodeCounters {
 export interface TranslationLimits {
   /** Executions of a block. */
   readonly hotAfter?: number
-  /** Entries of a region after which it becomes part of a larger one. */
+  /** Entries of a region after which it becomes part of a larger one; four times as many of that make it part of the largest kind. */
   readonly widenAfter?: number
   /** Regions, one more than there may be, before all code is forgotten. */
   readonly regionsMax?: number
@@ -93,6 +93,14 @@ export interface TranslationLimits {
   readonly optimiser?: Optimiser
   /** For whoever looks at a core between regions: what is entered in place of a region's code, which must be entered with a budget of `guard` at least. */
   around?(region: unknown, guard: number): unknown
+}
+
+function regionSizes({ widenAfter = WIDEN_THRESHOLD, limits, wideLimits: wider }: TranslationLimits): readonly RegionSize[] {
+  return [
+    { limits: limits ?? regionLimits, entries: widenAfter },
+    { limits: wider ?? wideLimits, entries: Math.ceil((widenAfter * WIDEN_AGAIN_THRESHOLD) / WIDEN_THRESHOLD) },
+    { limits: wider ?? widestLimits, entries: 0 },
+  ]
 }
 
 export class CoreKernel {
@@ -142,10 +150,8 @@ export class CoreKernel {
         table: this.exports.table,
         kernel: instance.exports,
         hotAfter,
-        widenAfter: translation.widenAfter ?? WIDEN_THRESHOLD,
         regionsMax: translation.regionsMax ?? REGIONS_MAX,
-        limits: translation.limits ?? regionLimits,
-        wideLimits: translation.wideLimits ?? wideLimits,
+        sizes: regionSizes(translation),
         batch: translation.batch ?? REGIONS_OF_MODULE,
         fuses: translation.fuses ?? fusesMultiplyAdd(),
         around: (region, guard) => translation.around?.(region, guard) ?? region,

@@ -19,7 +19,7 @@ const region = (number: number, hash: number): KeptRegion => ({
   core: 0x100000,
   mode: 7,
   guard: 100,
-  entriesLeft: 1000,
+  size: 0,
   blocks: [{ position: 0x123, hash, code: Uint8Array.of(0x48, 0xff, 0xc0, 0xc3), targets: [] }],
   entries: [0],
   constants: [],

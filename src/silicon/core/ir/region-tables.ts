@@ -2,6 +2,10 @@
 
 /** Entries of a region before it is offered again, to be made part of a larger one. They are counted roughly. */
 export const WIDEN_THRESHOLD = 500_000
+/** The same of one that has been made larger. */
+export const WIDEN_AGAIN_THRESHOLD = 1_000_000
+/** Of regions: as they begin, wide, widest. */
+export const REGION_SIZES = 3
 
 // ---- table of regions at REGION_TABLE: 16 bytes each: function table index u32 (0 = not to be entered), instructions that one pass may take u32, entries after
 // which it is offered to the translator again u32, the core (its state area) that the code is for u32

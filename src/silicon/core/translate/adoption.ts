@@ -19,10 +19,12 @@ import { noteTargets } from './notes.js'
 import { makeWarm } from './plan.js'
 import { readEnd } from './record.js'
 import type { ModuleInstance, StandingRegions } from './standing-regions.js'
+import type { RegionSize } from './translator.js'
 
 export interface AdoptionPort {
   readonly words: Int32Array
   readonly bytes: Uint8Array
+  readonly sizes: readonly RegionSize[]
   /** Executions after which a block is offered. */
   readonly hotAfter: number
   /** The block at (frame, offset) under key and mode, or 0. */
@@ -67,14 +69,14 @@ export class Adoption {
     this.instances.clear()
   }
 
-  /** Looks for a region that begins with the block at `address`, where core `s` stands; `wide`: for one that is never offered again. */
-  adopt(s: number, address: number, wide: boolean): Adopted {
+  /** Looks for a region of `size` or larger that begins with the block at `address`, where core `s` stands. */
+  adopt(s: number, address: number, size: number): Adopted {
     const { words } = this.port
     const field = (offset: number): number => words[(address + offset) >> 2]! >>> 0
     if (field(op.BLOCK_FRAME2) !== op.BLOCK_NO_FRAME) return 'none'
     let answer: Adopted = 'none'
     for (const candidate of this.kept.beginningWith(field(op.BLOCK_HASH))) {
-      if (wide && candidate.region.entriesLeft !== 0) continue
+      if (candidate.region.size < size) continue
       const found = this.match(s, candidate.region, field(op.BLOCK_KEY), field(op.BLOCK_MODE))
       if (found === 'cleared') return found
       if (typeof found === 'string') {
@@ -129,7 +131,8 @@ export class Adoption {
     this.standing.install({
       code,
       guard: region.guard,
-      entriesLeft: region.entriesLeft,
+      size: region.size,
+      entriesLeft: this.port.sizes[region.size]!.entries,
       core: s,
       blocks: [...new Set(blocks)],
       entries: region.entries.map((block) => blocks[block]!),

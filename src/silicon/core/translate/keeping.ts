@@ -21,7 +21,7 @@ const TRAILING = [0, 1, 2, 4]
 /** `number`: the region's in its module; `core`: the state area that its code is for. Undefined where it cannot be kept. */
 export function keptRegion(
   words: Int32Array,
-  { plan, code, guard, entries, constants, firstConstant }: PlannedRegion,
+  { plan, code, guard, size, constants, firstConstant }: PlannedRegion,
   number: number,
   core: number,
 ): KeptRegion | undefined {
@@ -50,7 +50,7 @@ export function keptRegion(
     core,
     mode: header(plan.nodes[0]!.block.address, op.BLOCK_MODE),
     guard,
-    entriesLeft: entries,
+    size,
     blocks,
     entries: plan.entries.map((node) => places.get(plan.nodes[node]!.position)!),
     constants: kept,

@@ -44,7 +44,8 @@ export interface KeptRegion {
   /** MODE_* bits that its blocks were lowered for. */
   readonly mode: number
   readonly guard: number
-  readonly entriesLeft: number
+  /** Number of its RegionSize. */
+  readonly size: number
   /** The first is the one that it was made around, on page 0. */
   readonly blocks: readonly KeptBlock[]
   /** Blocks where it may be entered. */

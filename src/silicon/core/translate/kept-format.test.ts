@@ -38,7 +38,7 @@ const region: fc.Arbitrary<KeptRegion> = record({
     core: u32,
     mode: u32,
     guard: u32,
-    entriesLeft: u32,
+    size: fc.integer({ min: 0, max: 2 }),
     blocks: fc.constant(blocks.map((one, n) => (n === 0 ? { ...one, position: first } : one))),
     entries: fc.array(number, { maxLength: 5 }),
     constants: fc.array(constant, { maxLength: 20 }),

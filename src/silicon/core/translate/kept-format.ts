@@ -4,7 +4,7 @@ import type { ByteReader } from '../../../lib/byte-reader.js'
 import type { ByteWriter } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES } from '../../fabric-layout.js'
 import { BLOCK_BYTES_MAX } from '../ir/ops.js'
-import { NOTED_MAX, REGIONS_OF_MODULE } from '../ir/region-tables.js'
+import { NOTED_MAX, REGION_SIZES, REGIONS_OF_MODULE } from '../ir/region-tables.js'
 import { CONSTANT_IMMEDIATE, type KeptBlock, type KeptConstant, type KeptRegion } from './kept-code.js'
 
 /** More than any region has. */
@@ -15,12 +15,12 @@ const CODE_MAX = BLOCK_BYTES_MAX + 15
 
 export function writeRegions(out: ByteWriter, regions: readonly KeptRegion[]): void {
   out.u32(regions.length)
-  for (const { number, core, mode, guard, entriesLeft, blocks, entries, constants, firstConstant } of regions) {
+  for (const { number, core, mode, guard, size, blocks, entries, constants, firstConstant } of regions) {
     out.u32(number)
     out.u32(core)
     out.u32(mode)
     out.u32(guard)
-    out.u32(entriesLeft)
+    out.u32(size)
     out.u32(blocks.length)
     for (const { position, hash, code, targets } of blocks) {
       out.s32(position)
@@ -55,7 +55,7 @@ function readRegion(data: ByteReader, constantsOfModule: number): KeptRegion {
   const core = data.u32()
   const mode = data.u32()
   const guard = data.u32()
-  const entriesLeft = data.u32()
+  const size = data.upTo(REGION_SIZES - 1)
   const blocks: KeptBlock[] = []
   for (let left = data.upTo(BLOCKS_MAX); left > 0; left--) {
     const position = data.s32()
@@ -79,5 +79,5 @@ function readRegion(data: ByteReader, constantsOfModule: number): KeptRegion {
       throw new RangeError('an immediate stands in its block')
     constants.push({ kind, block, offset, addend: data.s32() })
   }
-  return { number, core, mode, guard, entriesLeft, blocks, entries, constants, firstConstant }
+  return { number, core, mode, guard, size, blocks, entries, constants, firstConstant }
 }

@@ -49,6 +49,8 @@ export interface NewRegion {
   readonly code: unknown
   /** Instructions that one pass may take. */
   readonly guard: number
+  /** Number of its RegionSize (translator.ts). */
+  readonly size: number
   /** Entries after which it is offered again; 0: never. */
   readonly entriesLeft: number
   /** The core whose state area is a constant of the code. */
@@ -77,6 +79,10 @@ export class StandingRegions {
   /** Places in the kernel's table that are ours, and how many of them are in use. */
   private readonly places: number[] = []
   private placesUsed = 0
+
+  /** By number of the region. */
+  private readonly sizes: number[] = []
+  private readonly blocks: number[] = []
 
   constructor(private readonly port: StandingPort) {}
 
@@ -108,6 +114,20 @@ export class StandingRegions {
     return (REGION_TABLE + region * REGION_ENTRY_BYTES) >> 2
   }
 
+  /** Size of the region at word `tableEntry` of the table. */
+  sizeOf(tableEntry: number): number {
+    return this.sizes[this.numberOf(tableEntry)]!
+  }
+
+  /** How many blocks it holds. */
+  blocksOf(tableEntry: number): number {
+    return this.blocks[this.numberOf(tableEntry)]!
+  }
+
+  private numberOf(tableEntry: number): number {
+    return (tableEntry * 4 - REGION_TABLE) / REGION_ENTRY_BYTES
+  }
+
   /** `constants`: words that its code reads; they are the caller's to fill. */
   instantiate(module: WebAssembly.Module, constants: number): ModuleInstance {
     const address = this.nextConstant
@@ -119,7 +139,7 @@ export class StandingRegions {
   }
 
   /** Returns the region's number. */
-  install({ code, guard, entriesLeft, core, blocks, entries }: NewRegion): number {
+  install({ code, guard, size, entriesLeft, core, blocks, entries }: NewRegion): number {
     const { words } = this.port
     const index = this.place(this.port.around(code, guard))
     const region = this.next++
@@ -128,7 +148,9 @@ export class StandingRegions {
     words[entry + 1] = guard
     words[entry + 2] = entriesLeft
     words[entry + 3] = core
-    for (const address of blocks) this.join(address, region, entriesLeft === 0)
+    this.sizes[region] = size
+    this.blocks[region] = blocks.length
+    for (const address of blocks) this.join(address, region, size > 0)
     entries.forEach((address, n) => {
       const record = (address + op.BLOCK_FIRST_RECORD) >> 2
       words[record] = (words[record]! & ~0xffff) | op.OP_REGION

@@ -28,15 +28,18 @@ const OFFERS_MAX = 64
 const ADOPT_AFTER = 100
 const LOOKS_MAX = 2
 
+export interface RegionSize {
+  readonly limits: PlanLimits
+  /** Entries after which such a region is offered again; 0: never. */
+  readonly entries: number
+}
+
 export interface TranslatorPort extends StandingPort {
   readonly bytes: Uint8Array
   /** Executions after which a block is offered. */
   readonly hotAfter: number
-  /** Entries after which a region is offered again. */
-  readonly widenAfter: number
-  /** What a region may hold, and one that takes the place of another. */
-  readonly limits: PlanLimits
-  readonly wideLimits: PlanLimits
+  /** Of regions: the first size is that of new ones, each other of those that take the place of one of the size before. */
+  readonly sizes: readonly RegionSize[]
   /** Regions that are compiled as one module. */
   readonly batch: number
   /** The engine multiplies and adds with one rounding. */
@@ -57,7 +60,7 @@ export interface TranslatorCounters {
   readonly blocks: number
   readonly bytes: number
   readonly refused: number
-  /** Regions, of those above, that took the place of one which was entered very often. */
+  /** Regions, of those above, that took the place of one which was entered very often: of any but the first size. */
   readonly wide: number
   /** Regions that were kept from elsewhere, and not compiled. */
   readonly adopted: number
@@ -73,11 +76,14 @@ export interface PlannedRegion {
   readonly code: readonly Uint8Array[] | undefined
   readonly body: FunctionBody
   readonly guard: number
-  /** Entries after which it is offered again; 0: never. */
-  readonly entries: number
+  /** Number of its RegionSize. */
+  readonly size: number
   /** Place in the table of the region that it takes over from, as a word; 0: none. That one is offered again while this one waits. */
   readonly takesOver: number
 }
+
+/** Addresses of the blocks of `plan`, each once. */
+const blocksOf = ({ nodes }: RegionPlan): readonly number[] => [...new Set(nodes.map((node) => node.block.address))]
 
 /**
  * Regions become hot in company, and V8 gives each module a place of its own anywhere in 64 TiB: code in modules of one region costs the host's TLB for instructions
@@ -138,10 +144,10 @@ export class Translator {
    * code cache is cleared.
    */
   translate(s: number, address: number): boolean {
-    const { words, hotAfter, limits, wideLimits, batch, widenAfter } = this.port
+    const { words, hotAfter, sizes, batch } = this.port
     const regions = this.planned.length + (this.ripening?.size ?? 0) + 1
-    const nodesMax = Math.max(limits.nodes, wideLimits.nodes)
-    const constantsMax = Math.max(limits.records, wideLimits.records) + nodesMax
+    const nodesMax = Math.max(...sizes.map(({ limits }) => limits.nodes))
+    const constantsMax = Math.max(...sizes.map(({ limits }) => limits.records)) + nodesMax
     if (!this.standing.hasRoom(regions, nodesMax * regions, this.constants + constantsMax)) return false
     const takesOver = this.regionAt(address)
     this.installRipe()
@@ -169,14 +175,20 @@ export class Translator {
       return true
     }
     const port = { words, hotAfter, find: this.port.find, frameAt: (pages: number) => frameAt(words, s, pages) }
-    const plan = planRegion(port, address, again ? wideLimits : limits)
+    const size = again ? this.standing.sizeOf(takesOver) + 1 : 0
+    const plan = planRegion(port, address, sizes[size]!.limits)
+    if (size > 1 && blocksOf(plan).length <= this.standing.blocksOf(takesOver)) {
+      // All that may be part of it is.
+      words[takesOver + 2] = 0
+      return true
+    }
     if (plan.nodes.length === 0) {
       if (!again) this.postpone(address, NEVER)
       return true
     }
     try {
-      this.write(s, plan, again ? 0 : widenAfter, takesOver)
-      if (again) words[takesOver + 2] = Math.ceil(widenAfter * AGAIN_PART)
+      this.write(s, plan, size, takesOver)
+      if (again) words[takesOver + 2] = Math.ceil(sizes[size - 1]!.entries * AGAIN_PART)
       else this.postpone(address, this.pause)
     } catch (error) {
       if (!(error instanceof UntranslatableError)) throw error
@@ -195,7 +207,7 @@ export class Translator {
 
   /** Undefined: the block is to be made part of a new region. */
   private adopt(adoption: Adoption, s: number, address: number): boolean | undefined {
-    const answer = adoption.adopt(s, address, false)
+    const answer = adoption.adopt(s, address, 0)
     if (answer === 'full') return false
     if (answer === 'cleared') return true
     const offers = this.early.get(address)
@@ -213,7 +225,7 @@ export class Translator {
 
   /** The same for one in place of the region at `takesOver` of the table. */
   private adoptWide(adoption: Adoption, s: number, address: number, takesOver: number): boolean | undefined {
-    const answer = adoption.adopt(s, address, true)
+    const answer = adoption.adopt(s, address, this.standing.sizeOf(takesOver) + 1)
     if (answer === 'full') return false
     if (answer === 'cleared') return true
     if (answer !== 'adopted') return undefined
@@ -238,7 +250,7 @@ export class Translator {
   }
 
   /** Writes the code of `plan`, which waits from now on. */
-  private write(s: number, plan: RegionPlan, entries: number, takesOver: number): void {
+  private write(s: number, plan: RegionPlan, size: number, takesOver: number): void {
     const writer = (this.writers[this.planned.length] ??= new ByteWriter(1 << 15))
     writer.reset()
     const code = new RegionCode(plan, writer, s, this.port.fuses, this.constants, this.port.words[(s + S.PC + 4) >> 2]! < 0)
@@ -249,14 +261,14 @@ export class Translator {
       plan,
       body,
       guard: code.guard,
-      entries,
+      size,
       takesOver,
       firstConstant,
       constants: code.constants,
       code: this.codeOf(s, plan),
     })
     this.plannedFor = s
-    if (entries === 0) return
+    if (size > 0) return
     plan.nodes.forEach(({ block: { address } }, n) => this.plannedBlocks.set(address, n === 0 || this.plannedBlocks.get(address) === true))
   }
 
@@ -276,7 +288,7 @@ export class Translator {
   private forgetPlans(): void {
     // What has been taken over, or cannot be, is not offered any more.
     for (const { takesOver } of this.planned)
-      if (takesOver !== 0) this.port.words[takesOver + 2] = this.ripening?.holds(takesOver) ? this.untilLook : 0
+      if (takesOver !== 0) this.port.words[takesOver + 2] = this.ripening?.holds(takesOver) ? this.untilLook(takesOver) : 0
     this.planned.length = 0
     this.plannedBlocks.clear()
     this.offers = 0
@@ -314,9 +326,9 @@ export class Translator {
     return regions.some((region) => this.ripens(region)) ? this.port.optimiser!.compile(bytes) : new WebAssembly.Module(bytes)
   }
 
-  /** Entries of a region until it is looked at again whether what takes its place is ripe. */
-  private get untilLook(): number {
-    return Math.ceil(this.port.widenAfter * LOOK_PART)
+  /** Entries of the region at `takesOver` until it is looked at again whether what takes its place is ripe. */
+  private untilLook(takesOver: number): number {
+    return Math.ceil(this.port.sizes[this.standing.sizeOf(takesOver)]!.entries * LOOK_PART)
   }
 
   private installRipe(): void {
@@ -327,7 +339,7 @@ export class Translator {
   private lookAgain(ripening: Ripening, takesOver: number): void {
     const ripe = ripening.takeFor(takesOver)
     if (ripe) this.replace(ripe)
-    else this.port.words[takesOver + 2] = this.untilLook
+    else this.port.words[takesOver + 2] = this.untilLook(takesOver)
   }
 
   private replace({ region, instance, number, core }: Ripe): void {
@@ -343,7 +355,7 @@ export class Translator {
   }
 
   private install(
-    { plan, guard, entries, constants, firstConstant }: PlannedRegion,
+    { plan, guard, size, constants, firstConstant }: PlannedRegion,
     instance: ModuleInstance,
     n: number,
     core: number,
@@ -358,13 +370,14 @@ export class Translator {
     this.standing.install({
       code: instance.exports[`f${n}`],
       guard,
-      entriesLeft: entries,
+      size,
+      entriesLeft: this.port.sizes[size]!.entries,
       core,
-      blocks: [...new Set(plan.nodes.map((node) => node.block.address))],
+      blocks: blocksOf(plan),
       entries: plan.entries.map((node) => plan.nodes[node]!.block.address),
     })
     this.regions++
-    if (entries === 0) this.wide++
+    if (size > 0) this.wide++
     this.blocks += plan.nodes.length
   }
 
