@@ -354,12 +354,7 @@ export class Translator {
     return plan.nodes.every(({ block }) => this.port.words[(block.address + op.BLOCK_VALID) >> 2] !== 0)
   }
 
-  private install(
-    { plan, guard, size, constants, firstConstant }: PlannedRegion,
-    instance: ModuleInstance,
-    n: number,
-    core: number,
-  ): void {
+  private install({ plan, guard, size, constants, firstConstant }: PlannedRegion, instance: ModuleInstance, n: number, core: number): void {
     const { words } = this.port
     const frames = new Map(plan.nodes.flatMap((node) => pagesOf(node).map((page, n) => [page, n === 0 ? node.frame : node.block.frame2])))
     constants.forEach((constant, place) => {
