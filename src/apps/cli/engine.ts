@@ -1,7 +1,7 @@
 // What Node's engine is told before it compiles a guest's code.
 
 import { readdirSync } from 'node:fs'
-import { getPriority, setPriority } from 'node:os'
+import { availableParallelism, getPriority, setPriority } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 
 /** From these versions on V8 has by itself what its flags asked for before, and they may be gone: branch hints, relaxed vectors (x × y + z in one instruction). */
@@ -29,7 +29,7 @@ const flags = [
  * registers: 1.5 times the speed of a loop of loads and stores (docs/performance.md).
  */
 export function prepareEngine(version = process.versions.v8): void {
-  for (const flag of flags) setFlagsFromString(flag)
+  for (const flag of [...flags, `--wasm-num-compilation-tasks=${compilationTasks()}`]) setFlagsFromString(flag)
   const major = Number.parseInt(version)
   if (major < HINTS_BY_DEFAULT) setFlagsFromString('--experimental-wasm-branch-hinting')
   if (major < RELAXED_BY_DEFAULT) setFlagsFromString('--experimental-wasm-relaxed-simd')
@@ -39,6 +39,9 @@ export function prepareEngine(version = process.versions.v8): void {
   if (takesCompilationHints(version)) setFlagsFromString('--experimental-wasm-compilation-hints')
   yieldToGuest()
 }
+
+/** V8 has four threads that compile; what one needs for a large region, which may be 200 MB, none has to need beside the others where there are no processors for them. */
+const compilationTasks = (): number => Math.min(Math.max(availableParallelism() - 1, 2), 4)
 
 /** V8 can be told to optimise functions before they are called (optimiser.ts). */
 export function takesCompilationHints(version = process.versions.v8): boolean {
