@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as S from '../../src/silicon/core/state/layout.js'
+import { frameAt } from '../../src/silicon/core/translate/code-pages.js'
 import { KeptCode } from '../../src/silicon/core/translate/kept-code.js'
 import { differences } from './compare.js'
 import { Machine } from './machine.js'
@@ -16,6 +17,10 @@ const ROUNDS = 5000
 const PAGE_END = 0x1000
 /** Where the second page moves to. */
 const OTHER_FRAME = 0x220000
+
+/** First 2 MiB of DRAM, for the supervisor; pages of it that hold nothing else. */
+const KERNEL = 0xffffffff80000000n
+const KERNEL_PAGES = Array.from({ length: 128 }, (_, n) => 0x100 + n)
 
 const image = Uint8Array.from({ length: 512 }, (_, n) => ({ 0: 0x7f, 1: 3, 24: 0x80, 25: 0x1f })[n] ?? 0)
 const word = (value: number): number[] => [value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >> 24) & 255]
@@ -200,5 +205,29 @@ describe('an instruction across two pages in a hot loop', () => {
     const changed = run(third, caseOf(loop(3), 4), [[0, moveSecondPage(3 + (9 << 8), 4)]])
     assert.equal(changed.gpr[RBX], BigInt((3 + (9 << 8)) * ROUNDS))
     assert.equal(third.kernel.counters.translated!.adopted, 0)
+  })
+})
+
+describe('a page of a program', () => {
+  it('stays in sight of regions, whichever pages of the kernel run in between', () => {
+    const machine = new Machine()
+    const { s, core } = machine
+    const words = new Int32Array(machine.kernel.view.buffer)
+    // L: mov rax, cr3 / mov cr3, rax / jmp L
+    machine.load(caseOf([0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, 0xeb, 0xf8], PAGE_END))
+    machine.raisePrivilege()
+    for (const page of KERNEL_PAGES) machine.memory.write(page * PAGE_END, Uint8Array.of(0x90))
+    for (let spaces = 0; spaces < 250; spaces++) {
+      core.run(3)
+      const frame = frameAt(words, s, 0)
+      assert.notEqual(frame, -1)
+      for (const page of KERNEL_PAGES) {
+        machine.setU64(S.PC, KERNEL + BigInt(page * PAGE_END))
+        core.run(1)
+        assert.equal(machine.u64(S.PC), KERNEL + BigInt(page * PAGE_END + 1))
+      }
+      machine.setU64(S.PC, BigInt(CODE))
+      assert.equal(frameAt(words, s, 0), frame, `in space ${spaces}`)
+    }
   })
 })
