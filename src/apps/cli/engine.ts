@@ -7,7 +7,7 @@ import { setFlagsFromString } from 'node:v8'
 /** From these versions on V8 has by itself what its flags asked for before, and they may be gone: branch hints, relaxed vectors (x × y + z in one instruction). */
 const HINTS_BY_DEFAULT = 14
 const RELAXED_BY_DEFAULT = 12
-/** And from this one on it has one allocator of registers for WebAssembly, and no flag that chooses among two. */
+/** And from this one on (tried: 12.4 and 13.6; 11.8 has two) it has one allocator of registers for WebAssembly, and no flag that chooses among two. */
 const ONE_ALLOCATOR = 12
 
 /** Versions of V8 that read the custom section "compilationHints" as lib/wasm-encoder.ts writes it. */
@@ -29,7 +29,8 @@ const flags = [
  * registers: 1.5 times the speed of a loop of loads and stores (docs/performance.md).
  */
 export function prepareEngine(version = process.versions.v8): void {
-  for (const flag of [...flags, `--wasm-num-compilation-tasks=${compilationTasks()}`]) setFlagsFromString(flag)
+  for (const flag of flags) setFlagsFromString(flag)
+  setFlagsFromString(`--wasm-num-compilation-tasks=${compilationTasks()}`)
   const major = Number.parseInt(version)
   if (major < HINTS_BY_DEFAULT) setFlagsFromString('--experimental-wasm-branch-hinting')
   if (major < RELAXED_BY_DEFAULT) setFlagsFromString('--experimental-wasm-relaxed-simd')
@@ -40,7 +41,7 @@ export function prepareEngine(version = process.versions.v8): void {
   yieldToGuest()
 }
 
-/** V8 has four threads that compile; what one needs for a large region, which may be 200 MB, none has to need beside the others where there are no processors for them. */
+/** V8 compiles on four threads. One needs up to 200 MB for a large region: not so many at a time as there are no processors for, then. */
 const compilationTasks = (): number => Math.min(Math.max(availableParallelism() - 1, 2), 4)
 
 /** V8 can be told to optimise functions before they are called (optimiser.ts). */

@@ -6,14 +6,14 @@ import { CODE_ARENA_BASE, CODE_CACHE_WORDS, FRAME_BYTES } from '../fabric-layout
 import type { OpcodeTable } from './decode/table.js'
 import { BlockLowering, type LoweredBlock } from './ir/lower.js'
 import * as op from './ir/ops.js'
-import { REGIONS_MAX, REGIONS_OF_MODULE, WIDEN_AGAIN_THRESHOLD, WIDEN_THRESHOLD } from './ir/region-tables.js'
+import { REGIONS_MAX, REGIONS_OF_MODULE, WIDEN_AGAIN, WIDEN_THRESHOLD } from './ir/region-tables.js'
 import * as S from './state/layout.js'
 import { fusesMultiplyAdd } from './translate/fused-multiply-add.js'
 import type { CodePlace } from './translate/code-pages.js'
 import { blockHash, type KeptCode } from './translate/kept-code.js'
-import { type PlanLimits, regionLimits, widestLimits, wideLimits } from './translate/plan.js'
+import { type PlanLimits, regionLimits, type RegionSize, widestLimits, wideLimits } from './translate/plan.js'
 import type { Optimiser } from './translate/ripening.js'
-import { type RegionSize, Translator, type TranslatorCounters } from './translate/translator.js'
+import { Translator, type TranslatorCounters } from './translate/translator.js'
 
 /** What the core asks of the platform around it. */
 export interface CorePlatform {
@@ -98,7 +98,7 @@ export interface TranslationLimits {
 function regionSizes({ widenAfter = WIDEN_THRESHOLD, limits, wideLimits: wider }: TranslationLimits): readonly RegionSize[] {
   return [
     { limits: limits ?? regionLimits, entries: widenAfter },
-    { limits: wider ?? wideLimits, entries: Math.ceil((widenAfter * WIDEN_AGAIN_THRESHOLD) / WIDEN_THRESHOLD) },
+    { limits: wider ?? wideLimits, entries: widenAfter * WIDEN_AGAIN },
     { limits: wider ?? widestLimits, entries: 0 },
   ]
 }

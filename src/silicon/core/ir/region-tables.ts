@@ -2,8 +2,8 @@
 
 /** Entries of a region before it is offered again, to be made part of a larger one. They are counted roughly. */
 export const WIDEN_THRESHOLD = 500_000
-/** The same of one that has been made larger. */
-export const WIDEN_AGAIN_THRESHOLD = 2_000_000
+/** As many times that of one that has been made larger. */
+export const WIDEN_AGAIN = 4
 /** Of regions: as they begin, wide, widest. */
 export const REGION_SIZES = 3
 

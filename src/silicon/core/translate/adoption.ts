@@ -19,12 +19,10 @@ import { noteTargets } from './notes.js'
 import { makeWarm } from './plan.js'
 import { readEnd } from './record.js'
 import type { ModuleInstance, StandingRegions } from './standing-regions.js'
-import type { RegionSize } from './translator.js'
 
 export interface AdoptionPort {
   readonly words: Int32Array
   readonly bytes: Uint8Array
-  readonly sizes: readonly RegionSize[]
   /** Executions after which a block is offered. */
   readonly hotAfter: number
   /** The block at (frame, offset) under key and mode, or 0. */
@@ -132,7 +130,6 @@ export class Adoption {
       code,
       guard: region.guard,
       size: region.size,
-      entriesLeft: this.port.sizes[region.size]!.entries,
       core: s,
       blocks: [...new Set(blocks)],
       entries: region.entries.map((block) => blocks[block]!),

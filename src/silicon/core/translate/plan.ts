@@ -26,6 +26,13 @@ export interface PlanLimits {
   readonly memberships: number
 }
 
+/** What becomes of a region: the first size is that of new ones, each other of those that take the place of one of the size before. */
+export interface RegionSize {
+  readonly limits: PlanLimits
+  /** Entries after which such a region is offered again; 0: never. */
+  readonly entries: number
+}
+
 export const regionLimits: PlanLimits = {
   nodes: 60,
   records: 800,
@@ -47,7 +54,7 @@ export const wideLimits: PlanLimits = {
   jumpTargets: 8,
   memberships: Infinity,
 }
-/** Of one that takes the place of a wide one: V8 optimises it for seconds, and needs 200 MB meanwhile. */
+/** Of one that takes the place of a wide one: V8 needs up to 200 MB while it optimises it. */
 export const widestLimits: PlanLimits = { ...wideLimits, nodes: 240, records: 3200 }
 
 /** Pages on either side of the first. */

@@ -15,6 +15,7 @@ import { MEMBER_BYTES, NOTES_BYTES, NOTES_MAX, REGIONS_MAX, REGION_ENTRY_BYTES }
 import { kernelFunctions, kernelFunctionTable, regionType } from './kernel-functions.js'
 import { ModuleEncoder } from '../../../lib/wasm-encoder.js'
 import { accessFunction, pageFunction } from './own-functions.js'
+import type { RegionSize } from './plan.js'
 
 /** Modules that import one table of the kernel's functions. */
 const IMPORTS_OF_TABLE = 128
@@ -39,6 +40,7 @@ export interface StandingPort {
   readonly table: WebAssembly.Table
   /** Exports of the core kernel, which regions call. */
   readonly kernel: Readonly<Record<string, unknown>>
+  readonly sizes: readonly RegionSize[]
   /** Number that no region may have any more. */
   readonly regionsMax: number
   /** What is entered in place of a region's code, which must be entered with a budget of `guard` at least. */
@@ -49,10 +51,8 @@ export interface NewRegion {
   readonly code: unknown
   /** Instructions that one pass may take. */
   readonly guard: number
-  /** Number of its RegionSize (translator.ts). */
+  /** Number of its RegionSize. */
   readonly size: number
-  /** Entries after which it is offered again; 0: never. */
-  readonly entriesLeft: number
   /** The core whose state area is a constant of the code. */
   readonly core: number
   /** Addresses of the blocks that it holds, each once. */
@@ -139,14 +139,14 @@ export class StandingRegions {
   }
 
   /** Returns the region's number. */
-  install({ code, guard, size, entriesLeft, core, blocks, entries }: NewRegion): number {
+  install({ code, guard, size, core, blocks, entries }: NewRegion): number {
     const { words } = this.port
     const index = this.place(this.port.around(code, guard))
     const region = this.next++
     const entry = this.tableEntry(region)
     words[entry] = index
     words[entry + 1] = guard
-    words[entry + 2] = entriesLeft
+    words[entry + 2] = this.port.sizes[size]!.entries
     words[entry + 3] = core
     this.sizes[region] = size
     this.blocks[region] = blocks.length

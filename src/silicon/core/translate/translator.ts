@@ -8,7 +8,7 @@ import { codeAt, type CodePlace, codePlace, frameAt } from './code-pages.js'
 import type { CodeConstant } from './guest.js'
 import type { KeptCode } from './kept-code.js'
 import { keptRegion } from './keeping.js'
-import { isEntry, pagesOf, type PlanLimits, planRegion, type RegionPlan } from './plan.js'
+import { isEntry, pagesOf, planRegion, type RegionPlan } from './plan.js'
 import { RegionCode } from './region-code.js'
 import { type Optimiser, type Ripe, Ripening } from './ripening.js'
 import * as S from '../state/layout.js'
@@ -28,18 +28,10 @@ const OFFERS_MAX = 64
 const ADOPT_AFTER = 100
 const LOOKS_MAX = 2
 
-export interface RegionSize {
-  readonly limits: PlanLimits
-  /** Entries after which such a region is offered again; 0: never. */
-  readonly entries: number
-}
-
 export interface TranslatorPort extends StandingPort {
   readonly bytes: Uint8Array
   /** Executions after which a block is offered. */
   readonly hotAfter: number
-  /** Of regions: the first size is that of new ones, each other of those that take the place of one of the size before. */
-  readonly sizes: readonly RegionSize[]
   /** Regions that are compiled as one module. */
   readonly batch: number
   /** The engine multiplies and adds with one rounding. */
@@ -111,7 +103,13 @@ export class Translator {
   private readonly writers: ByteWriter[] = []
   private constants = 0
 
+  /** Of one region, whatever its size. */
+  private readonly nodesMax: number
+  private readonly constantsMax: number
+
   constructor(private readonly port: TranslatorPort) {
+    this.nodesMax = Math.max(...port.sizes.map(({ limits }) => limits.nodes))
+    this.constantsMax = Math.max(...port.sizes.map(({ limits }) => limits.records)) + this.nodesMax
     this.standing = new StandingRegions(port)
     if (port.kept) this.adoption = new Adoption(port, port.kept, this.standing)
     if (port.optimiser) this.ripening = new Ripening(port.optimiser)
@@ -146,9 +144,7 @@ export class Translator {
   translate(s: number, address: number): boolean {
     const { words, hotAfter, sizes, batch } = this.port
     const regions = this.planned.length + (this.ripening?.size ?? 0) + 1
-    const nodesMax = Math.max(...sizes.map(({ limits }) => limits.nodes))
-    const constantsMax = Math.max(...sizes.map(({ limits }) => limits.records)) + nodesMax
-    if (!this.standing.hasRoom(regions, nodesMax * regions, this.constants + constantsMax)) return false
+    if (!this.standing.hasRoom(regions, this.nodesMax * regions, this.constants + this.constantsMax)) return false
     const takesOver = this.regionAt(address)
     this.installRipe()
     if (this.regionAt(address) !== takesOver) return true
@@ -366,7 +362,6 @@ export class Translator {
       code: instance.exports[`f${n}`],
       guard,
       size,
-      entriesLeft: this.port.sizes[size]!.entries,
       core,
       blocks: blocksOf(plan),
       entries: plan.entries.map((node) => plan.nodes[node]!.block.address),
