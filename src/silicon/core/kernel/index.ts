@@ -22,8 +22,7 @@ export {
   write_xcr0,
 } from './host'
 export { code_find } from './code-cache'
-export { call_region, carry_on, condition_on, execute_record, materialize, stack_records } from './translated'
-export { access } from './translated-access'
+export { call_region, carry_on, condition_on, execute_record, materialize } from './translated'
 export { quick_fma } from './softfloat-fma'
 export { slow_float } from './translated-float'
 export { vector } from './vector'

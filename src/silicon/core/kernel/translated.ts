@@ -10,9 +10,7 @@ import {
   OP_FLAG,
   OP_HLP,
   OP_MULTIPLY,
-  OP_POP64,
   OP_PROFILE,
-  OP_PUSH64,
   OP_REGION,
   OP_ROTATE,
   OP_SCAN,
@@ -51,8 +49,7 @@ import {
   shift_double,
 } from './integer'
 import { jump_quickly, region_quickly } from './dispatch'
-import { after_call, BUDGET_LOW, pop_value, push_value, vector_load, vector_store } from './records'
-import { stop_at } from './access'
+import { after_call, BUDGET_LOW, vector_load, vector_store } from './records'
 import { vector } from './vector'
 import { x87 } from './x87'
 
@@ -97,8 +94,8 @@ function count_call(caller: usize): void {
 }
 
 /**
- * Runs the region of OP_REGION record `ip`, and those that follow it directly. Returns the record where interpretation goes on, or a small number: R_EXIT
- * to leave the run loop, else the dispatcher is to look.
+ * Runs the region of OP_REGION record `ip`, and those that follow it directly. Returns the record where interpretation goes on, PC being that of its block, or a small
+ * number: R_EXIT to leave the run loop, else the dispatcher is to look. Regions return the same, but for R_NEXT.
  */
 export function enter_region(s: usize, ip: usize): usize {
   let region: usize = REGION_TABLE + load<u32>(ip, 8) * REGION_ENTRY_BYTES
@@ -204,23 +201,6 @@ function run_until(s: usize, back: u64, caller: usize): u32 {
     if (load<u32>(CODE_CACHE_WORDS, CODE_STALE)) return R_JUMP
     if (load<u64>(s, PC) == back) return R_RETURNED
   }
-}
-
-/**
- * `n` records of pushes or pops from `ip` on, PC being that of the block. 0 where all is done; else PC and BUDGET are exact and the region is to be left: a
- * fault is pending, or a block of some region has been overwritten.
- */
-export function stack_records(s: usize, ip: usize, n: u32): u32 {
-  let at = ip
-  for (let i: u32 = 0; i < n; i++) {
-    const op: u32 = load<u16>(at)
-    if (op == OP_POP64) at = pop_value(s, at)
-    else at = push_value(s, at, op == OP_PUSH64 ? load<u64>(s + load<u8>(at, 3)) : <u64>(<i64>load<i32>(at, 8)))
-    if (!at) return 1
-  }
-  if (!load<u32>(CODE_CACHE_WORDS, CODE_STALE)) return 0
-  stop_at(s, at)
-  return 1
 }
 
 /** Executes one record that regions do not translate. R_*; on anything but R_NEXT, PC and BUDGET are exact. PC must be that of the block. */

@@ -241,8 +241,6 @@ export const LAZY_R = 0x25018
 export const CALL_DEPTH = 0x25020
 /** u32: place in the table of regions of the one that runs. */
 export const RUNNING_REGION = 0x25024
-/** u64: what a region's load gets that has no one place in memory. */
-export const LOAD_BUFFER = 0x25028
 /** Private to the MMU (PCID table and the like). */
 export const MMU_AREA = 0x50000
 /** Private to AMD-V (host save and cached permission maps). */

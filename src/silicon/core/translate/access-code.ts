@@ -1,26 +1,21 @@
-/** Code for guest memory accesses: the soft TLB in line, the kernel's slow path behind it. */
+/** Code for guest memory accesses: the soft TLB in line. What it does not have, and what crosses a page, is for the interpreter. */
 
-import { ACCESS_LOAD, ACCESS_LOAD_FOR_WRITE, ACCESS_STORE, STORE_FAULT, WHAT_KIND, WHAT_LENGTH, WHAT_SIZE } from '../ir/access-kinds.js'
 import { accessOf } from '../ir/fields.js'
 import * as op from '../ir/ops.js'
 import { CODE_CACHE_WORDS } from '../../fabric-layout.js'
 import * as S from '../state/layout.js'
 import { sharedAccesses, type SharedAccess } from './access-groups.js'
 import { type GuestCode, L_LA, L_P, L_R, L_STALE, L_WRITEBACK } from './guest.js'
-import { ACCESS_FUNCTION } from './own-functions.js'
 import type { IrRecord } from './record.js'
 import * as w from './wasm-ops.js'
 
-/** How an access leaves the region where it cannot be completed: the instruction is to be run again from its start. */
+/** How an access that cannot be made here leaves the region. */
 export interface Trouble {
-  /** What L_R has to say of `record` at label `troubleDepth`. Brings the flags into a form that it can name. */
-  place(record: IrRecord): number
+  /** What L_R has to say at label `troubleDepth` for the interpreter to go on at `record`, the first of an instruction. Brings the flags into a form that it can name. */
+  resumption(record: IrRecord): number
   /** Label that leaves, with all general registers in the state area. */
   readonly troubleDepth: number
 }
-
-/** What to do after a store that has dropped a block of this region; a number: the instruction, so long, is done, and that is for the label to see to. */
-export type Stale = number | (() => void)
 
 const storeCodes = [w.I64_STORE8, w.I64_STORE16, w.I64_STORE32, w.I64_STORE]
 const zeroLoads = [w.I64_LOAD8_U, w.I64_LOAD16_U, w.I64_LOAD32_U, w.I64_LOAD]
@@ -54,20 +49,19 @@ export interface Operand {
 const atAddress: Operand = { address: () => undefined, shared: undefined, position: -1 }
 
 export class AccessCode {
+  private records: readonly IrRecord[] = []
   /** Of the present block, by position. */
   private shared: ReadonlyMap<number, SharedAccess> = new Map()
-  /** Locals of groups that have begun and go on. */
-  private readonly hosts = new Set<number>()
 
   constructor(
     private readonly g: GuestCode,
-    readonly trouble: Trouble,
+    private readonly trouble: Trouble,
   ) {}
 
   /** At the start of a block. */
   begin(records: readonly IrRecord[]): void {
+    this.records = records
     this.shared = sharedAccesses(records, this.g.inKernel)
-    this.hosts.clear()
   }
 
   /** L_LA = the address of a load or store. */
@@ -142,50 +136,28 @@ export class AccessCode {
     g.op(w.I32_WRAP_I64, w.I32_ADD)
   }
 
-  /** Pushes the answer of the kernel to an access at L_LA that the TLB does not have: ACCESS_* `kind`. `push`: the value of a store. */
-  private pushAnswer(record: IrRecord, kind: number, size: number, stale: Stale, push?: () => void): void {
+  /**
+   * Leaves for the interpreter, which does the instruction of `record` from its start, and the rest of its block. That costs far less than a way on from here for each
+   * access does: V8 spends most of its time on what stands in registers where ways come together again.
+   */
+  leaveFor({ index }: IrRecord): void {
     const { g } = this
-    this.forgetHosts()
-    const place = this.trouble.place(record)
-    const length = typeof stale === 'number' ? stale : 0
-    g.core()
-    g.get(L_LA)
-    g.i32(place | (length << WHAT_LENGTH) | (size << WHAT_SIZE) | (kind << WHAT_KIND))
-    g.tee(L_R)
-    if (push) push()
-    else g.i64(0)
-    g.callOwn(ACCESS_FUNCTION)
-  }
-
-  /** Pushes the linear-memory address that the kernel has for a load. */
-  private pushSlowPlace(record: IrRecord, kind: number, size: number): void {
-    const { g } = this
-    this.pushAnswer(record, kind, size, 0)
-    g.tee(L_P)
-    g.op(w.I32_EQZ)
-    g.branchUnlikely(this.trouble.troubleDepth)
-    g.get(L_P)
-  }
-
-  /** Pushes the linear-memory address of an operand at L_LA: behind the entry of the read TLB where `pushHit` says so, else the kernel's answer to ACCESS_* `kind`. */
-  pushPlace(record: IrRecord, kind: number, size: number, pushHit: () => void): void {
-    const { g } = this
-    // Where the region is left in the midst of things, the state area has all registers already.
     g.flush()
+    g.i32(this.trouble.resumption(this.records.find((record) => record.index === index && !isCount(record))!))
+    g.set(L_R)
+    g.op(w.BR)
+    g.out.u32(this.trouble.troubleDepth)
+  }
+
+  /** Pushes the linear-memory address of an operand at L_LA, behind the entry of `table` where `pushHit` says that it has all of it. */
+  pushPlace(record: IrRecord, table: number, pushHit: () => void): void {
+    const { g } = this
     pushHit()
     g.ifLikely(w.TYPE_I32)
-    this.pushHost(S.TLB_READ)
+    this.pushHost(table)
     g.else()
-    this.pushSlowPlace(record, kind, size)
+    this.leaveFor(record)
     g.end()
-  }
-
-  /** Whatever the kernel does may change where guest memory stands. */
-  forgetHosts(): void {
-    for (const host of this.hosts) {
-      this.g.i32(0)
-      this.g.set(host)
-    }
   }
 
   /** The operand of the load or store at `position` of the block. */
@@ -193,40 +165,57 @@ export class AccessCode {
     return { address: () => this.address(record), shared: this.shared.get(position), position }
   }
 
-  /** An access of `bytes`: `quick` works on linear memory at a pushed address with `offset`, `slow` at L_LA. `kind`: what the two leave on the stack. */
-  private access(
-    { address, shared, position }: Operand,
+  /** An access of `bytes`: `quick` works on linear memory at a pushed address with `offset`. `kind`: what it leaves on the stack. */
+  private access(record: IrRecord, operand: Operand, bytes: number, table: number, kind: number, quick: (offset: number) => void): void {
+    const { address, shared, position } = operand
+    if (shared) return this.sharedAccess(record, shared, position === shared.group.first, address, bytes, table, kind, quick)
+    const { g } = this
+    address()
+    this.pushHit(table, bytes)
+    g.ifLikely(kind)
+    this.pushHost(table)
+    quick(0)
+    g.else()
+    this.leaveFor(record)
+    return g.end()
+  }
+
+  /** The `first` access of a group looks for all of them; where the TLB does not have all that, each looks for itself. */
+  private sharedAccess(
+    record: IrRecord,
+    { group, offset }: SharedAccess,
+    first: boolean,
+    address: () => void,
     bytes: number,
     table: number,
     kind: number,
     quick: (offset: number) => void,
-    slow: () => void,
   ): void {
     const { g } = this
-    const group = shared?.group
-    const offset = shared?.offset ?? 0
-    const follows = group !== undefined && position !== group.first
-    // Where the region is left in the midst of things, the state area has all registers already.
-    g.flush()
-    if (follows) g.get(group.host)
-    else {
+    if (first) {
       address()
       this.moveAddress(-offset)
-      this.pushHit(table, group ? group.to - group.from : bytes)
-    }
+      this.pushHit(table, group.to - group.from)
+    } else g.get(group.host)
     g.ifLikely(kind)
-    if (follows) g.get(group.host)
-    else {
+    if (first) {
       this.pushHost(table)
-      if (group) g.tee(group.host)
-    }
+      g.tee(group.host)
+    } else g.get(group.host)
     quick(offset)
     g.else()
-    if (follows) address()
-    else this.moveAddress(offset)
-    if (position === group?.first) this.hosts.add(group.host)
-    if (position === group?.last) this.hosts.delete(group.host)
-    slow()
+    if (first) {
+      g.i32(0)
+      g.set(group.host)
+    }
+    address()
+    this.pushHit(table, bytes)
+    g.ifLikely(kind)
+    this.pushHost(table)
+    quick(0)
+    g.else()
+    this.leaveFor(record)
+    g.end()
     g.end()
   }
 
@@ -240,42 +229,15 @@ export class AccessCode {
 
   /** Pushes the i64 loaded by `code` (an i64.load form). */
   load(record: IrRecord, size: number, code: number, operand = atAddress): void {
-    const { g } = this
-    const slow = (): void => {
-      this.pushSlowPlace(record, ACCESS_LOAD, size)
-      g.memory(code, 0)
-    }
-    this.access(operand, 1 << size, S.TLB_READ, w.TYPE_I64, (offset) => g.memory(code, offset), slow)
+    this.access(record, operand, 1 << size, S.TLB_READ, w.TYPE_I64, (offset) => this.g.memory(code, offset))
   }
 
   /** Stores what `push` pushes (i64). */
-  store(record: IrRecord, size: number, push: () => void, stale: Stale = this.markStale, kind = ACCESS_STORE, operand = atAddress): void {
-    const { g } = this
-    const quick = (offset: number): void => {
+  store(record: IrRecord, size: number, push: () => void, operand = atAddress): void {
+    this.access(record, operand, 1 << size, S.TLB_WRITE, w.TYPE_EMPTY, (offset) => {
       push()
-      g.memory(storeCodes[size]!, offset)
-    }
-    this.access(operand, 1 << size, S.TLB_WRITE, w.TYPE_EMPTY, quick, () => this.storeSlowly(record, size, push, stale, kind))
-  }
-
-  storeSlowly(record: IrRecord, size: number, push: (() => void) | undefined, stale: Stale = this.markStale, kind = ACCESS_STORE): void {
-    const { g } = this
-    this.pushAnswer(record, kind, size, stale, push)
-    if (typeof stale === 'number') return g.branchUnlikely(this.trouble.troubleDepth)
-    g.tee(L_P)
-    g.i32(STORE_FAULT)
-    g.op(w.I32_AND)
-    g.branchUnlikely(this.trouble.troubleDepth)
-    g.get(L_P)
-    g.ifUnlikely()
-    stale()
-    return g.end()
-  }
-
-  /** Has the region left after the instruction. */
-  readonly markStale = (): void => {
-    this.g.i32(1)
-    this.g.set(L_STALE)
+      this.g.memory(storeCodes[size]!, offset)
+    })
   }
 
   /** L_STALE = the region has lost a block. */
@@ -297,27 +259,17 @@ export class AccessCode {
       g.tee(L_WRITEBACK)
       g.memory(zeroLoads[size]!, 0)
     }
-    const slow = (): void => {
-      g.i32(0)
-      g.set(L_WRITEBACK)
-      this.pushSlowPlace(record, ACCESS_LOAD_FOR_WRITE, size)
-      g.memory(zeroLoads[size]!, 0)
-    }
-    this.access(operand, 1 << size, S.TLB_WRITE, w.TYPE_I64, quick, slow)
+    this.access(record, operand, 1 << size, S.TLB_WRITE, w.TYPE_I64, quick)
   }
 
-  /** The store that belongs to the LDW before it. `pushAddress` pushes its address. */
-  writeBack(record: IrRecord, size: number, pushAddress: () => void, push: () => void, stale: Stale = this.markStale): void {
+  /** The store of what `push` pushes that belongs to the LDW before it. */
+  writeBack(size: number, push: () => void): void {
     const { g } = this
-    g.get(L_WRITEBACK)
-    g.ifLikely()
     g.get(L_WRITEBACK)
     push()
     g.memory(storeCodes[size]!, 0)
-    g.else()
-    pushAddress()
-    g.set(L_LA)
-    this.storeSlowly(record, size, push, stale)
-    g.end()
   }
 }
+
+/** Counts how often the block runs, or enters a region: no part of an instruction. */
+const isCount = ({ op: code }: IrRecord): boolean => code === op.OP_PROFILE || code === op.OP_REGION

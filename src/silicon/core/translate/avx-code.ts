@@ -1,10 +1,9 @@
 /** VEX forms without a legacy twin in line: broadcasts, moves between the halves, VZEROUPPER. kernel/vector-vex*.ts says what each does. */
 
-import { ANY_ADDRESS } from '../ir/access-kinds.js'
 import * as V from '../ir/vector-ids.js'
 import type { GuestCode } from './guest.js'
 import type { IrRecord } from './record.js'
-import type { VectorAccess } from './vector-access.js'
+import { ANY_ADDRESS, type VectorAccess } from './vector-access.js'
 import { pushForm, zeroVector } from './vector-form-code.js'
 import { IN_MEMORY, vectorId } from './vector-operands.js'
 import { L_OPERAND, L_UPPER, L_UPPER_FIRST, L_X, type VectorRegisters } from './vector-registers.js'

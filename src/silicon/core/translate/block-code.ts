@@ -1,10 +1,9 @@
 /** Code of one node of a region: its block's records in order, and the ways out of it. */
 
-import { ACCESS_PUSH, ACCESS_STORE } from '../ir/access-kinds.js'
-import { R_JUMP, R_NEXT } from '../ir/results.js'
+import { R_NEXT } from '../ir/results.js'
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
-import { AccessCode, loadForms, type Stale, type Trouble } from './access-code.js'
+import { AccessCode, loadForms, type Trouble } from './access-code.js'
 import { ArithmeticCode, binaryForm } from './arithmetic-code.js'
 import { BitCode } from './bit-code.js'
 import { type CallContext, CallCode, mayDropCode } from './call-code.js'
@@ -77,7 +76,7 @@ export class BlockCode {
     this.bits = new BitCode(g, flags)
     this.moves = new MoveCode(g, this.access)
     this.calls = new CallCode(g, flags, this.access, context)
-    this.stack = new StackCode(g, this.access, this.calls, () => ways.out(R_JUMP))
+    this.stack = new StackCode(g, this.access)
   }
 
   /** `liveAtEnd`: where the block goes on, flags may be seen that it leaves. */
@@ -123,7 +122,7 @@ export class BlockCode {
       if (code === op.OP_MOVI64S) this.bits.noteConstant(record)
       this.moves.emit(record)
     } else if (between(code, op.OP_LD_Z8_BD, op.OP_LDW64)) this.emitAccess(record, position)
-    else if (between(code, op.OP_PUSH64, op.OP_JNZ_SLOT)) this.emitControl(record, position)
+    else if (between(code, op.OP_PUSH64, op.OP_JNZ_SLOT)) this.emitControl(record)
     else if (between(code, op.OP_SETO, op.OP_SETG)) this.emitSet(record)
     else if (between(code, op.OP_CMOV16, op.OP_CMOV64)) this.emitConditionalMove(record)
     else if (between(code, op.OP_IMUL16, op.OP_IMUL64)) {
@@ -196,27 +195,17 @@ export class BlockCode {
     const size = code - (immediate ? op.OP_STI8 : scaled ? op.OP_ST8_BIS : op.OP_ST8_BD)
     const push = immediate ? (): void => g.immediate(record, record.imm2) : (): void => g.read(record.d, size)
     const pairs = !scaled && !immediate && record.imm === 0 && record.a === this.writeBackAt && record.index === this.writeBackIndex
-    const stale = this.staleAfter(position)
-    if (pairs) access.writeBack(record, size, () => g.read64(record.a), push, stale)
-    else access.store(record, size, push, stale, ACCESS_STORE, access.operandAt(record, position))
+    if (pairs) access.writeBack(size, push)
+    else access.store(record, size, push, access.operandAt(record, position))
   }
 
-  /** Where a store has dropped a block of this region, that is left at the next instruction: at once, where nothing of this one, so long, is left to do. */
-  private staleAfter(position: number): Stale {
-    const next = this.block.records[position + 1]
-    const record = this.block.records[position]!
-    if (next && next.index !== record.index) return next.offset - record.offset
-    this.mayBeStale = true
-    return this.access.markStale
-  }
-
-  private emitPush(record: IrRecord, push: () => void, stale: Stale): void {
+  private emitPush(record: IrRecord, push: () => void): void {
     const { g, access } = this
     g.read64(S.RSP)
     g.i64(-8)
     g.op(w.I64_ADD)
     g.set(L_LA)
-    access.store(record, 3, push, stale, ACCESS_PUSH)
+    access.store(record, 3, push)
     this.stack.move(-8)
   }
 
@@ -240,15 +229,15 @@ export class BlockCode {
 
   // ---- control
 
-  private emitControl(record: IrRecord, position: number): void {
+  private emitControl(record: IrRecord): void {
     const { g, access, ways, node, spent } = this
     const code = record.op
-    g.flush()
+    if (code > op.OP_POP64) g.flush()
     if (code >= op.OP_JO) return this.emitBranch(record)
     switch (code) {
       case op.OP_PUSH64:
       case op.OP_PUSHI64:
-        return this.emitPush(record, () => (code === op.OP_PUSH64 ? g.read64(record.a) : g.immediate(record)), this.staleAfter(position))
+        return this.emitPush(record, () => (code === op.OP_PUSH64 ? g.read64(record.a) : g.immediate(record)))
       case op.OP_POP64:
         g.read64(S.RSP)
         g.set(L_LA)
@@ -259,11 +248,7 @@ export class BlockCode {
         return g.write(record.d, 3)
       case op.OP_CALL: {
         const target = record.imm
-        const leave = (): void => {
-          ways.charge(record.c)
-          ways.leaveTo(target)
-        }
-        this.emitPush(record, () => g.pageAddress(node.position + (record.a | (record.b << 8))), leave)
+        this.emitPush(record, () => g.pageAddress(node.position + (record.a | (record.b << 8))))
         ways.charge(record.c)
         if (node.taken >= 0 || node.returns < 0) return ways.goTo(node.taken, target, spent)
         g.pageAddress(node.position + target)
@@ -274,14 +259,7 @@ export class BlockCode {
         g.read64(record.a)
         g.set(L_PC)
         this.checkTarget(record)
-        this.emitPush(
-          record,
-          () => g.pageAddress(node.position + record.imm),
-          () => {
-            ways.charge(record.c)
-            ways.out(R_JUMP)
-          },
-        )
+        this.emitPush(record, () => g.pageAddress(node.position + record.imm))
         ways.charge(record.c)
         if (node.taken >= 0) this.goIfThere(node.taken, record.imm2)
         return node.returns < 0 ? ways.out(R_NEXT) : ways.call(record.imm)

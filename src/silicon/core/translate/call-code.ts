@@ -14,8 +14,8 @@ import type { Flags } from './flags.js'
 import { FloatCode } from './float-code.js'
 import { isInlineFloat } from './float-forms.js'
 import { FloatVectorCode } from './float-vector-code.js'
-import { type GuestCode, isTemporary, L_BUDGET, L_PC, L_R, L_V, L_V2 } from './guest.js'
-import { F_FLOAT, F_RECORD, F_STACK, F_VECTOR, F_X87 } from './kernel-functions.js'
+import { type GuestCode, isTemporary, L_BUDGET, L_R, L_V, L_V2 } from './guest.js'
+import { F_FLOAT, F_RECORD, F_VECTOR, F_X87 } from './kernel-functions.js'
 import type { IrBlock, IrRecord } from './record.js'
 import { VectorAccess } from './vector-access.js'
 import { isInlineVector, VectorCode } from './vector-code.js'
@@ -167,30 +167,6 @@ export class CallCode {
     if (!extended) this.vectors.reloadMode()
     this.afterCall()
     this.flags.inState()
-  }
-
-  /** Pushes or pops by the kernel. `leave`: what to do where they cannot be completed; L_PC and L_BUDGET are set then. */
-  stackRecords(group: readonly IrRecord[], leave: () => void): void {
-    const { g } = this
-    this.access.forgetHosts()
-    const named = group.filter((record) => record.op !== op.OP_PUSHI64)
-    const slots = [S.RSP, ...new Set(named.map((record) => (record.op === op.OP_PUSH64 ? record.a : record.d)))]
-    for (const slot of slots) g.spill(slot)
-    this.storeProgress()
-    g.core()
-    g.recordAddress(group[0]!.address)
-    g.i32(group.length)
-    g.call(F_STACK)
-    g.set(L_R)
-    for (const slot of slots) g.reload(slot)
-    g.get(L_R)
-    g.ifUnlikely()
-    g.loadState(w.I64_LOAD, S.PC)
-    g.set(L_PC)
-    g.loadState(w.I64_LOAD, S.BUDGET)
-    g.set(L_BUDGET)
-    leave()
-    g.end()
   }
 
   /** A helper that uses no general register: they go out only where the region is left. */

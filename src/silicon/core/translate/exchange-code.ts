@@ -46,7 +46,7 @@ export class ExchangeCode {
       equal()
       g.op(w.SELECT)
       g.set(L_V)
-      this.writeBack(record, size)
+      this.access.writeBack(size, () => g.get(L_V))
     }
     g.read(S.RAX, size)
     g.set(L_FA)
@@ -71,7 +71,7 @@ export class ExchangeCode {
     g.read(record.d, size)
     g.op(w.I64_ADD)
     g.set(L_V)
-    if (record.a === IN_MEMORY) this.writeBack(record, size)
+    if (record.a === IN_MEMORY) this.access.writeBack(size, () => g.get(L_V))
     g.get(L_V2)
     g.set(L_FA)
     g.read(record.d, size)
@@ -83,17 +83,6 @@ export class ExchangeCode {
       g.write(record.a, size)
     }
     this.setFlags(FLAG_ADD, size)
-  }
-
-  /** L_V becomes the operand in memory. */
-  private writeBack(record: IrRecord, size: number): void {
-    const { g } = this
-    this.access.writeBack(
-      record,
-      size,
-      () => g.read64(S.T0),
-      () => g.get(L_V),
-    )
   }
 
   private setFlags(kind: number, size: number): void {

@@ -2,20 +2,17 @@
 
 import { F64, type FunctionType, I32, I64 } from '../../../lib/wasm-encoder.js'
 
-export const F_ACCESS = 0
-export const F_RECORD = 1
-export const F_MATERIALIZE = 2
-export const F_CONDITION = 3
-export const F_CARRY = 4
-export const F_VECTOR = 5
-export const F_X87 = 6
-export const F_FLOAT = 7
-export const F_FMA = 8
-export const F_CALL = 9
-export const F_STACK = 10
+export const F_RECORD = 0
+export const F_MATERIALIZE = 1
+export const F_CONDITION = 2
+export const F_CARRY = 3
+export const F_VECTOR = 4
+export const F_X87 = 5
+export const F_FLOAT = 6
+export const F_FMA = 7
+export const F_CALL = 8
 
 export const kernelFunctions: readonly { readonly name: string; readonly type: FunctionType }[] = [
-  { name: 'access', type: { parameters: [I32, I64, I32, I64], results: [I32] } },
   { name: 'execute_record', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'materialize', type: { parameters: [I32, I32, I64, I64, I64], results: [] } },
   { name: 'condition_on', type: { parameters: [I32, I32, I64, I64, I64, I32], results: [I32] } },
@@ -25,7 +22,6 @@ export const kernelFunctions: readonly { readonly name: string; readonly type: F
   { name: 'slow_float', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'quick_fma', type: { parameters: [F64, F64, F64], results: [F64] } },
   { name: 'call_region', type: { parameters: [I32, I64], results: [I32] } },
-  { name: 'stack_records', type: { parameters: [I32, I32, I32], results: [I32] } },
 ]
 
 /** The table that regions call them through; `exported` are the core kernel's exports. */

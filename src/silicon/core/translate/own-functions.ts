@@ -6,25 +6,13 @@
 import { ByteWriter, I32, I64, type TypedBody } from '../../../lib/wasm-encoder.js'
 import * as S from '../state/layout.js'
 import { GuestCode } from './guest.js'
-import { F_ACCESS, kernelFunctions } from './kernel-functions.js'
 import * as w from './wasm-ops.js'
 
-/** F_ACCESS. */
-export const ACCESS_FUNCTION = 0
 /** (state, linear address of a page, frame) → not zero where instructions of that page are not fetched from that frame. */
-export const PAGE_FUNCTION = 1
+export const PAGE_FUNCTION = 0
 
 /** Bit of CTX: user mode. */
 const CTX_USER = 1
-
-export function accessFunction(): TypedBody {
-  const { type } = kernelFunctions[F_ACCESS]!
-  const code = new ByteWriter()
-  const g = new GuestCode(code, 0)
-  type.parameters.forEach((_, n) => g.get(n))
-  g.call(F_ACCESS)
-  return { type, locals: [], code }
-}
 
 export function pageFunction(): TypedBody {
   const code = new ByteWriter()

@@ -2,27 +2,18 @@
  * One WebAssembly function for the nodes of a region (64-bit mode):
  *
  *   load budget and flags · block $exit · block $fault · blocks for what follows · dispatch on the entry, registers loaded · nodes and loops in order ·
- *   end $fault · PC, budget and flags of the instruction that L_R names · end $exit · store PC, budget, flags · return L_R
+ *   end $fault · PC, budget and flags of what L_R names · end $exit · store PC, budget, flags · return L_R
  *
  * Jumps forward are branches out of a block that ends where they go; jumps back are branches to a loop, and look at the budget.
  */
 
 import type { ByteWriter, FunctionBody } from '../../../lib/wasm-encoder.js'
 import { FRAME_BYTES } from '../../fabric-layout.js'
-import {
-  WHAT_FLAGS,
-  WHAT_FLAGS_MASK,
-  WHAT_INDEX,
-  WHAT_INDEX_MASK,
-  WHAT_LENGTH,
-  WHAT_LENGTH_MASK,
-  WHAT_OFFSET_MASK,
-} from '../ir/access-kinds.js'
 import { R_JUMP, R_NEXT, R_RETURNED } from '../ir/results.js'
 import * as S from '../state/layout.js'
 import { BlockCode, type Ways } from './block-code.js'
 import { type FlagsKnown, Flags } from './flags.js'
-import { type CodeConstant, GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PAGES, L_PC, L_R, L_V, LOCAL_DECLARATIONS } from './guest.js'
+import { type CodeConstant, GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PAGES, L_PC, L_R, LOCAL_DECLARATIONS } from './guest.js'
 import { storeLazyFlags } from './lazy-flags.js'
 import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
@@ -38,6 +29,18 @@ const BUDGET_LOW = 64
 
 /** Of L_PAGES. */
 const PAGE_BITS = 32
+
+// What L_R says at $fault.
+/** Offset of an instruction in its block, and its index there. */
+const WHAT_OFFSET_MASK = 0x3ff
+const WHAT_INDEX = 10
+const WHAT_INDEX_MASK = 0x3f
+/** Kind of the flags (flag-kinds.ts) that stand in the locals; WHAT_FLAGS_MASK: L_FK says it. */
+const WHAT_FLAGS = 16
+const WHAT_FLAGS_MASK = 0x3f
+/** The interpreter goes on in the block, at the record so many bytes into it; else the dispatcher looks at the instruction. */
+const WHAT_RECORD_MASK = 0xffff
+const WHAT_RESUME = 1 << 22
 
 type Label =
   { readonly kind: 'item'; readonly item: Item } | { readonly kind: 'loop'; readonly heads: readonly number[] } | { readonly kind: 'plain' }
@@ -62,6 +65,8 @@ export class RegionCode implements Ways {
   private current = 0
   /** Code of the present node may leave at an instruction. */
   private troubled = false
+  /** It may leave for the interpreter there. */
+  private resumes = false
 
   /** `out`: where the code goes; empty. `s`: state area of the core that will run it. `fuses`, `firstConstant`, `inKernel`: see GuestCode. */
   constructor(
@@ -178,7 +183,10 @@ export class RegionCode implements Ways {
     this.g.get(L_R)
   }
 
-  /** PC and budget become those of the instruction that L_R names (ir/access-kinds.ts), or of the next one where a store has dropped code of the region. */
+  /**
+   * Of the block at L_PC. Either the interpreter goes on in it, at a record: PC and budget are those of its start then; or the region is left at an instruction for the
+   * dispatcher, with PC and budget of that.
+   */
   private fault(): void {
     const { g } = this
     const part = (shift: number, mask: number): void => {
@@ -186,42 +194,35 @@ export class RegionCode implements Ways {
       g.i32(shift)
       g.op(w.I32_SHR_U)
       g.i32(mask)
-      g.op(w.I32_AND, w.I64_EXTEND_I32_U)
+      g.op(w.I32_AND)
     }
-    g.get(L_PC)
-    part(0, WHAT_OFFSET_MASK)
-    g.op(w.I64_ADD)
-    g.set(L_PC)
-    g.get(L_BUDGET)
-    part(WHAT_INDEX, WHAT_INDEX_MASK)
-    g.op(w.I64_SUB)
-    g.set(L_BUDGET)
-    g.get(L_R)
-    g.i32(WHAT_FLAGS)
-    g.op(w.I32_SHR_U)
-    g.i32(WHAT_FLAGS_MASK)
-    g.op(w.I32_AND)
-    g.tee(L_P)
+    part(WHAT_FLAGS, WHAT_FLAGS_MASK)
+    g.tee(L_ENTRY)
     g.get(L_FK)
-    g.get(L_P)
+    g.get(L_ENTRY)
     g.i32(WHAT_FLAGS_MASK)
     g.op(w.I32_NE, w.SELECT)
     g.set(L_FK)
-    // A store that has been done, and no fault is pending: the region has lost a block.
-    part(WHAT_LENGTH, WHAT_LENGTH_MASK)
-    g.tee(L_V)
-    g.op(w.I64_EQZ)
-    g.loadState(w.I32_LOAD, S.FAULT)
-    g.op(w.I32_OR, w.I32_EQZ)
+    g.get(L_R)
+    g.i32(WHAT_RESUME)
+    g.op(w.I32_AND)
     g.if()
+    g.get(L_P)
+    part(0, WHAT_RECORD_MASK)
+    g.op(w.I32_ADD)
+    g.set(L_R)
+    g.else()
     g.get(L_PC)
-    g.get(L_V)
-    g.op(w.I64_ADD)
+    part(0, WHAT_OFFSET_MASK)
+    g.op(w.I64_EXTEND_I32_U, w.I64_ADD)
     g.set(L_PC)
-    this.charge(1)
-    g.end()
+    g.get(L_BUDGET)
+    part(WHAT_INDEX, WHAT_INDEX_MASK)
+    g.op(w.I64_EXTEND_I32_U, w.I64_SUB)
+    g.set(L_BUDGET)
     g.i32(R_JUMP)
     g.set(L_R)
+    g.end()
   }
 
   private storeState(): void {
@@ -306,6 +307,7 @@ export class RegionCode implements Ways {
     const node = this.plan.nodes[n]!
     this.current = n
     this.troubled = false
+    this.resumes = false
     this.flags.assume(this.arriving.get(n))
     g.assumeClean()
     this.open(w.BLOCK, { kind: 'plain' })
@@ -315,6 +317,10 @@ export class RegionCode implements Ways {
     if (!this.troubled) return g.op(w.UNREACHABLE)
     g.pageAddress(node.position)
     g.set(L_PC)
+    if (this.resumes) {
+      g.recordAddress(node.block.address)
+      g.set(L_P)
+    }
     g.op(w.BR)
     g.out.u32(this.labels.length - 2)
   }
@@ -362,10 +368,19 @@ export class RegionCode implements Ways {
     g.out.u32(this.troubleDepth)
   }
 
-  place(record: IrRecord): number {
+  resumption(record: IrRecord): number {
     this.troubled = true
-    const kind = this.flags.settled() ?? WHAT_FLAGS_MASK
-    return record.offset | (record.index << WHAT_INDEX) | (kind << WHAT_FLAGS)
+    this.resumes = true
+    return WHAT_RESUME | (record.address - this.node.block.address) | (this.settledFlags() << WHAT_FLAGS)
+  }
+
+  private place(record: IrRecord): number {
+    this.troubled = true
+    return record.offset | (record.index << WHAT_INDEX) | (this.settledFlags() << WHAT_FLAGS)
+  }
+
+  private settledFlags(): number {
+    return this.flags.settled() ?? WHAT_FLAGS_MASK
   }
 
   /** The node's own block is the innermost. */

@@ -3,7 +3,6 @@
 import * as op from '../ir/ops.js'
 import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
-import type { CallCode } from './call-code.js'
 import { type GuestCode, L_LA, L_P, L_PC } from './guest.js'
 import type { IrRecord } from './record.js'
 import * as w from './wasm-ops.js'
@@ -11,12 +10,9 @@ import * as w from './wasm-ops.js'
 const isPush = ({ op: code, a }: IrRecord): boolean => code === op.OP_PUSHI64 || (code === op.OP_PUSH64 && a !== S.RSP && a < S.T0)
 
 export class StackCode {
-  /** `leave`: leaves the region at L_PC for the dispatcher. */
   constructor(
     private readonly g: GuestCode,
     private readonly access: AccessCode,
-    private readonly calls: CallCode,
-    private readonly leave: () => void,
   ) {}
 
   /** How many pushes or pops follow each other from record `first` on, none of which reads or writes RSP otherwise. */
@@ -31,8 +27,8 @@ export class StackCode {
   }
 
   /**
-   * Pushes or pops in a row, with a RET behind pops: one look at the TLB for all of them, as they lie in one page nearly always. Elsewhere the kernel does them one
-   * by one. True where L_PC holds the return address.
+   * Pushes or pops in a row, with a RET behind pops: one look at the TLB for all of them, as they lie in one page nearly always. Elsewhere the interpreter does
+   * them. True where L_PC holds the return address.
    */
   emit(records: readonly IrRecord[], first: number, count: number): boolean {
     const { g, access } = this
@@ -48,10 +44,7 @@ export class StackCode {
     }
     g.set(L_LA)
     const table = pops ? S.TLB_READ : S.TLB_WRITE
-    g.flush()
-    access.pushHit(table, bytes)
-    g.ifLikely()
-    access.pushHost(table)
+    access.pushPlace(group[0]!, table, () => access.pushHit(table, bytes))
     g.set(L_P)
     group.forEach((record, n) => {
       g.get(L_P)
@@ -70,10 +63,6 @@ export class StackCode {
       g.set(L_PC)
     }
     this.move(pops ? 8 * count : -8 * count)
-    g.else()
-    this.calls.stackRecords(group, this.leave)
-    if (returnIsLoaded) this.loadReturn(behind)
-    g.end()
     return returnIsLoaded
   }
 

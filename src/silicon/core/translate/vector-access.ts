@@ -1,6 +1,5 @@
 /** Code for memory operands of vector instructions. Their linear address stands in T0. */
 
-import { ACCESS_LOAD, ACCESS_LOAD16, ACCESS_LOAD32, ACCESS_STORE16, ACCESS_STORE32, ANY_ADDRESS, BY_MXCSR } from '../ir/access-kinds.js'
 import * as S from '../state/layout.js'
 import type { AccessCode } from './access-code.js'
 import { type GuestCode, L_LA, L_P } from './guest.js'
@@ -54,8 +53,7 @@ export class VectorAccess {
   /** Pushes the linear-memory address of the operand of `bytes` bytes. */
   private pushVector(record: IrRecord, alignment: number, bytes: number): void {
     this.address()
-    const kind = bytes === 16 ? ACCESS_LOAD16 : ACCESS_LOAD32
-    this.access.pushPlace(record, kind, alignment, () => this.pushVectorHit(S.TLB_READ, bytes, alignment))
+    this.access.pushPlace(record, S.TLB_READ, () => this.pushVectorHit(S.TLB_READ, bytes, alignment))
   }
 
   /** Stores the 16 bytes of local `from`. */
@@ -70,23 +68,14 @@ export class VectorAccess {
 
   private storeVector(record: IrRecord, alignment: number, parts: readonly number[]): void {
     const { g, access } = this
-    const put = (base: () => void, at: number): void =>
-      parts.forEach((local, n) => {
-        base()
-        g.get(local)
-        simdMemory(g, 'v128.store', at + 16 * n)
-      })
     this.address()
-    g.flush()
-    this.pushVectorHit(S.TLB_WRITE, 16 * parts.length, alignment)
-    g.ifLikely()
-    access.pushHost(S.TLB_WRITE)
+    access.pushPlace(record, S.TLB_WRITE, () => this.pushVectorHit(S.TLB_WRITE, 16 * parts.length, alignment))
     g.set(L_P)
-    put(() => g.get(L_P), 0)
-    g.else()
-    put(() => g.state(), g.s + S.VT1)
-    access.storeSlowly(record, alignment, undefined, access.markStale, parts.length === 1 ? ACCESS_STORE16 : ACCESS_STORE32)
-    g.end()
+    parts.forEach((local, n) => {
+      g.get(L_P)
+      g.get(local)
+      simdMemory(g, 'v128.store', 16 * n)
+    })
   }
 
   /** `into` = `bytes` (1, 2, 4 or 8) bytes, zero-extended. */
@@ -94,7 +83,7 @@ export class VectorAccess {
     const { g, access } = this
     this.address()
     if (bytes < 4) zeroVector(g)
-    access.pushPlace(record, ACCESS_LOAD, Math.log2(bytes), () => access.pushHit(S.TLB_READ, bytes))
+    access.pushPlace(record, S.TLB_READ, () => access.pushHit(S.TLB_READ, bytes))
     if (bytes < 4) {
       g.memory(bytes === 1 ? w.I64_LOAD8_U : w.I64_LOAD16_U, 0)
       simd(g, 'i64x2.replace_lane', 0)
@@ -106,15 +95,9 @@ export class VectorAccess {
   storeLane(record: IrRecord, bytes: number, lane: number, from: number): void {
     const { g, access } = this
     this.address()
-    g.flush()
-    access.pushHit(S.TLB_WRITE, bytes)
-    g.ifLikely()
-    access.pushHost(S.TLB_WRITE)
+    access.pushPlace(record, S.TLB_WRITE, () => access.pushHit(S.TLB_WRITE, bytes))
     g.get(from)
     simdMemory(g, `v128.store${bytes * 8}_lane`, 0, lane)
-    g.else()
-    access.storeSlowly(record, Math.log2(bytes), () => pushLane(g, bytes, lane, from))
-    g.end()
   }
 }
 
@@ -126,6 +109,12 @@ export function pushLane(g: GuestCode, bytes: number, lane: number, from: number
   g.op(w.I64_EXTEND_I32_U)
   return undefined
 }
+
+/** Alignment rules of vectors. */
+export const ANY_ADDRESS = 0
+/** Misaligned addresses are for MXCSR.MM to allow. */
+export const BY_MXCSR = 1
+export const ALIGNED = 2
 
 /** Alignment rule of a source of 16 bytes: VEX forms ask for none. */
 export const alignmentOf = (record: IrRecord): number => (record.vex ? ANY_ADDRESS : BY_MXCSR)

@@ -1,13 +1,12 @@
 /** Vector instructions in line: integer arithmetic, shuffles, moves. What has no form here is left to the kernel (call-code.ts). */
 
-import { ALIGNED, ANY_ADDRESS } from '../ir/access-kinds.js'
 import { FLAG_ORDER } from '../ir/flag-kinds.js'
 import * as V from '../ir/vector-ids.js'
 import type { AccessCode } from './access-code.js'
 import type { Flags } from './flags.js'
 import { type GuestCode, L_FA, L_FR, L_LA } from './guest.js'
 import type { IrRecord } from './record.js'
-import { alignmentOf, pushLane, type VectorAccess } from './vector-access.js'
+import { ALIGNED, alignmentOf, ANY_ADDRESS, pushLane, type VectorAccess } from './vector-access.js'
 import { pushForm, simd, zeroVector } from './vector-form-code.js'
 import { binaryForms, insertForm, narrowForms, shiftForms, type VectorForm } from './vector-forms.js'
 import { IN_MEMORY, usesXmm0, vectorId } from './vector-operands.js'
