@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import * as S from '../../src/silicon/core/state/layout.js'
 import { Machine } from './machine.js'
-import { CODE, DATA, UNMAPPED, WINDOW, WINDOW_BYTES, type Case, type Outcome } from './state.js'
+import { CODE, DATA, UNMAPPED, WINDOW, type Case, type Outcome, caseOf } from './state.js'
 
 const RAX = 0
 const RCX = 1
@@ -15,18 +15,9 @@ const BP = 3
 const PF = 14
 const INC_EAX = [0xff, 0xc0]
 
-const image = Uint8Array.from({ length: 512 }, (_, n) => ({ 0: 0x7f, 1: 3, 24: 0x80, 25: 0x1f })[n] ?? 0)
 const word = (value: number): number[] => [value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >> 24) & 255]
 
 let machine: Machine
-
-function caseOf(code: readonly number[], registers: Readonly<Record<number, number>> = {}, offset = 0x100): Case {
-  const gpr = new BigUint64Array(16)
-  gpr[4] = BigInt(WINDOW + 512)
-  for (const [r, value] of Object.entries(registers)) gpr[Number(r)] = BigInt(value)
-  const window = new Uint8Array(WINDOW_BYTES)
-  return { name: '', mode: 'long', code: Uint8Array.from(code), offset, gpr, rflags: 0x202, fs: 0n, gs: 0n, fx: image, window }
-}
 
 /** Runs to the INT3 behind the code. */
 function finish(c: Case, budget = 100_000): Outcome {

@@ -14,7 +14,7 @@ import { CORE_STATE_STRIDE } from '../../src/silicon/fabric-layout.js'
 import { describeCase, differences } from './compare.js'
 import { DATA_SPA, Machine } from './machine.js'
 import { Random } from './random.js'
-import { CODE, DATA, UNMAPPED, WINDOW, WINDOW_BYTES, type Case, type Outcome } from './state.js'
+import { CODE, DATA, UNMAPPED, WINDOW, WINDOW_BYTES, type Case, type Outcome, caseOf } from './state.js'
 
 const PROGRAMS = Number(process.env['CBIT_ISA_PROGRAMS'] ?? 150)
 const SEED = Number(process.env['CBIT_ISA_SEED'] ?? 1)
@@ -33,7 +33,6 @@ const FUNCTIONS = [0x400, 0x500, 0x600, 0x700, 0xd00, 0xfc0, 0x1100, 0x1400]
 const FUNCTION_BYTES = 0x100
 const INSTRUCTIONS_MAX = 3_000_000
 
-const image = Uint8Array.from({ length: 512 }, (_, n) => ({ 0: 0x7f, 1: 3, 24: 0x80, 25: 0x1f })[n] ?? 0)
 const word = (value: number): number[] => [value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >> 24) & 255]
 const push = (r: number): number[] => (r < 8 ? [0x50 + r] : [0x41, 0x48 + r])
 const pop = (r: number): number[] => (r < 8 ? [0x58 + r] : [0x41, 0x50 + r])
@@ -45,12 +44,13 @@ interface Program {
   readonly functions: ReadonlyMap<number, Uint8Array>
 }
 
-function caseOf(code: readonly number[], registers: Readonly<Record<number, number>>): Case {
-  const gpr = new BigUint64Array(16)
-  for (const [r, value] of Object.entries(registers)) gpr[Number(r)] = BigInt(value)
-  const window = Uint8Array.from({ length: WINDOW_BYTES }, (_, n) => n & 255)
-  return { name: '', mode: 'long', code: Uint8Array.from(code), offset: MAIN, gpr, rflags: 0x202, fs: 0n, gs: 0n, fx: image, window }
-}
+const mainOf = (code: readonly number[], registers: Readonly<Record<number, number>>): Case =>
+  caseOf(
+    code,
+    registers,
+    MAIN,
+    Uint8Array.from({ length: WINDOW_BYTES }, (_, n) => n & 255),
+  )
 
 /** Functions that save registers, compute, loop, switch, call those behind them (by register too) and themselves as long as R15 lasts. */
 class Writer {
@@ -75,7 +75,7 @@ class Writer {
     const registers: Record<number, number> = { [FUEL]: 20 + this.random.below(200), 5: 10 + this.random.below(40) }
     for (const r of [0, 2, 3, 6, 7, 12]) registers[r] = this.random.u32()
     registers[RSP] = PAGE_END + 8 * this.random.below(40)
-    return { main: caseOf(this.code, registers), functions }
+    return { main: mainOf(this.code, registers), functions }
   }
 
   private put(...bytes: readonly number[]): void {
@@ -219,7 +219,7 @@ describe('a region', () => {
     const { kernel, core, s } = machine
     kernel.exports.code_cache_reset(2)
     const second = new Core(kernel, { index: 1, tscPerInstruction: 2, onWbinvd: () => undefined })
-    load(machine, { main: caseOf(loop, { [RCX]: ROUNDS }), functions: new Map() })
+    load(machine, { main: mainOf(loop, { [RCX]: ROUNDS }), functions: new Map() })
     const bytes = new Uint8Array(kernel.view.buffer)
     const before = bytes.slice(s, s + CORE_STATE_STRIDE)
     core.run(INSTRUCTIONS_MAX)
@@ -238,7 +238,7 @@ describe('a region', () => {
     const { kernel, core } = machine
     const regions = (): number => kernel.counters.translated!.regions
     // L: inc rax / dec ecx / jnz L / N: inc rax / dec edx / jnz N
-    load(machine, { main: caseOf([...loop, 0x48, 0xff, 0xc0, 0xff, 0xca, 0x75, 0xf9], { [RCX]: 45, [RDX]: 60 }), functions: new Map() })
+    load(machine, { main: mainOf([...loop, 0x48, 0xff, 0xc0, 0xff, 0xca, 0x75, 0xf9], { [RCX]: 45, [RDX]: 60 }), functions: new Map() })
     core.run(3 * 45)
     assert.equal(machine.u64(S.RAX), 45n)
     assert.equal(regions(), 0, 'it is planned')
@@ -251,7 +251,7 @@ describe('a region', () => {
   it('becomes a larger one though no other code is hot', () => {
     const machine = new Machine(true, 40, { batch: 8, widenAfter: 20 })
     const { kernel, core } = machine
-    load(machine, { main: caseOf(loop, { [RCX]: ROUNDS }), functions: new Map() })
+    load(machine, { main: mainOf(loop, { [RCX]: ROUNDS }), functions: new Map() })
     while (core.run(300) === S.EXIT_BUDGET);
     assert.equal(machine.u64(S.RAX), BigInt(ROUNDS))
     assert.equal(kernel.counters.translated!.wide, 1)
@@ -260,7 +260,7 @@ describe('a region', () => {
   it('is not made of code that has changed while it waited', () => {
     const machine = new Machine(true, 40, { batch: 8 })
     const { kernel, core } = machine
-    const main = caseOf(loop, { [RCX]: 200 })
+    const main = mainOf(loop, { [RCX]: 200 })
     load(machine, { main, functions: new Map() })
     core.run(3 * 45)
     // dec rax
@@ -288,7 +288,7 @@ describe('a region', () => {
     WebAssembly.Instance = Noted as typeof Instance
     try {
       for (let n = 0; n < 20; n++) {
-        run(machine, { main: caseOf(loop, { [RCX]: ROUNDS }), functions: new Map() }, () => INSTRUCTIONS_MAX)
+        run(machine, { main: mainOf(loop, { [RCX]: ROUNDS }), functions: new Map() }, () => INSTRUCTIONS_MAX)
         machine.kernel.exports.code_clear()
       }
     } finally {
@@ -313,7 +313,7 @@ describe('a return elsewhere', () => {
   function rounds(f: readonly number[], registers: Readonly<Record<number, number>> = {}): Outcome {
     const machine = new Machine(true, 5)
     const program = {
-      main: caseOf(loop, { [RCX]: 5000, [RSP]: PAGE_END + 64, ...registers }),
+      main: mainOf(loop, { [RCX]: 5000, [RSP]: PAGE_END + 64, ...registers }),
       functions: new Map([[0x400, Uint8Array.from(f)]]),
     }
     const { outcome } = run(machine, program, () => INSTRUCTIONS_MAX)
@@ -357,7 +357,7 @@ describe('a return elsewhere', () => {
     const machine = new Machine(true, 5)
     // mov eax, 40 / call f / dec ecx / jnz
     const main = [0xb8, ...word(40), ...call(MAIN + 5, 0x400), 0xff, 0xc9, 0x75, 0xf2]
-    const program = { main: caseOf(main, { [RCX]: 3000, [RSP]: PAGE_END + 200 }), functions: new Map([[0x400, Uint8Array.from(f)]]) }
+    const program = { main: mainOf(main, { [RCX]: 3000, [RSP]: PAGE_END + 200 }), functions: new Map([[0x400, Uint8Array.from(f)]]) }
     const { outcome, retired } = run(machine, program, () => INSTRUCTIONS_MAX)
     assert.equal(outcome.vector, BP)
     assert.equal(outcome.gpr[RSP], BigInt(PAGE_END + 200))
@@ -371,7 +371,7 @@ describe('pushes and pops in a row', () => {
   const pops = [...pop(6), ...pop(2), ...pop(13), ...pop(3), ...pop(0)]
   const rounds = (registers: Readonly<Record<number, number>>): Case => {
     const body = [...pushes, ...pops, 0xff, 0xc9, 0x75]
-    return caseOf([...body, -(body.length + 1) & 255], { 0: 11, 3: 22, 12: 33, 6: 44, ...registers })
+    return mainOf([...body, -(body.length + 1) & 255], { 0: 11, 3: 22, 12: 33, 6: 44, ...registers })
   }
 
   it('are the same anywhere in a page and across its end', () => {
@@ -428,7 +428,7 @@ describe('accesses through one base', () => {
   }
 
   it('are the same anywhere in a page and across its end', () => {
-    for (let offset = -48; offset <= 8; offset += 3) bothWays(caseOf(rounds, { [RCX]: 200, [RBX]: PAGE_END + offset }))
+    for (let offset = -48; offset <= 8; offset += 3) bothWays(mainOf(rounds, { [RCX]: 200, [RBX]: PAGE_END + offset }))
   })
 
   it('fault where the page of a later one is missing, the earlier ones done', () => {
@@ -436,11 +436,11 @@ describe('accesses through one base', () => {
     const code = [...rounds, 0x4c, 0x89, 0xc3, 0xb9, ...word(1), 0xeb]
     for (let offset = 0; offset <= 32; offset += 4) {
       const registers = { [RCX]: 100, [RBX]: PAGE_END - 64, 8: UNMAPPED + 0x1000 - offset }
-      bothWays(caseOf([...code, -(code.length + 1) & 255], registers))
+      bothWays(mainOf([...code, -(code.length + 1) & 255], registers))
     }
   })
 
   it('take the slow way where they lie in a page of code', () => {
-    bothWays(caseOf(rounds, { [RCX]: 200, [RBX]: CODE + MAIN + rounds.length + 8 }))
+    bothWays(mainOf(rounds, { [RCX]: 200, [RBX]: CODE + MAIN + rounds.length + 8 }))
   })
 })

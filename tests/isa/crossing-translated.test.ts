@@ -5,9 +5,9 @@ import { describe, it } from 'node:test'
 import * as S from '../../src/silicon/core/state/layout.js'
 import { frameAt } from '../../src/silicon/core/translate/code-pages.js'
 import { KeptCode } from '../../src/silicon/core/translate/kept-code.js'
-import { differences } from './compare.js'
+import { bothWays, run } from './both-ways.js'
 import { Machine } from './machine.js'
-import { CODE, DATA, WINDOW, WINDOW_BYTES, type Case, type Outcome } from './state.js'
+import { CODE, DATA, type Case, caseOf } from './state.js'
 
 const RCX = 1
 const RBX = 3
@@ -22,7 +22,6 @@ const OTHER_FRAME = 0x220000
 const KERNEL = 0xffffffff80000000n
 const KERNEL_PAGES = Array.from({ length: 128 }, (_, n) => 0x100 + n)
 
-const image = Uint8Array.from({ length: 512 }, (_, n) => ({ 0: 0x7f, 1: 3, 24: 0x80, 25: 0x1f })[n] ?? 0)
 const word = (value: number): number[] => [value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >> 24) & 255]
 const INC_EDX = [0xff, 0xc2]
 const ADD_EBX_EAX = [0x01, 0xc3]
@@ -31,53 +30,8 @@ const movEax = (value: number): number[] => [0xb8, ...word(value)]
 const jnz = (bytes: number): number[] => [0x75, -(bytes + 2) & 255]
 
 /** `code` such that its byte number `before` is the first of the second page. */
-function caseOf(code: readonly number[], before: number, registers: Readonly<Record<number, number>> = {}): Case {
-  const gpr = new BigUint64Array(16)
-  gpr[4] = BigInt(WINDOW + 512)
-  for (const [r, value] of Object.entries({ [RCX]: ROUNDS, ...registers })) gpr[Number(r)] = BigInt(value)
-  const window = new Uint8Array(WINDOW_BYTES)
-  return {
-    name: '',
-    mode: 'long',
-    code: Uint8Array.from(code),
-    offset: PAGE_END - before,
-    gpr,
-    rflags: 0x202,
-    fs: 0n,
-    gs: 0n,
-    fx: image,
-    window,
-  }
-}
-
-/** Something done to the machine after so many instructions. */
-type Between = readonly [after: number, what: (machine: Machine) => void]
-
-function run(machine: Machine, c: Case, between: readonly Between[] = []): Outcome {
-  machine.load(c)
-  let done = 0
-  for (const [after, what] of between) {
-    while (done < after) {
-      const before = machine.core.instructionsRetired
-      assert.equal(machine.core.run(after - done), S.EXIT_BUDGET)
-      done += machine.core.instructionsRetired - before
-    }
-    what(machine)
-  }
-  machine.core.run(10_000_000)
-  return machine.outcome()
-}
-
-/** Both executors; the translated one ran nearly all of it as translated code. */
-function bothWays(c: Case, between: readonly Between[] = [], part = 0.9): Outcome {
-  const [translated, interpreted] = [new Machine(true, 5), new Machine()]
-  const [ours, theirs] = [run(translated, c, between), run(interpreted, c, between)]
-  assert.deepEqual(differences(ours, theirs, { flags: 0 }), [])
-  assert.equal(translated.core.instructionsRetired, interpreted.core.instructionsRetired)
-  const inRegions = translated.kernel.counters.instructionsTranslated / translated.core.instructionsRetired
-  assert(inRegions >= part, `${(inRegions * 100).toFixed(1)} % of the instructions were translated`)
-  return ours
-}
+const crossing = (code: readonly number[], before: number, registers: Readonly<Record<number, number>> = {}): Case =>
+  caseOf(code, { [RCX]: ROUNDS, ...registers }, PAGE_END - before)
 
 /** L: inc edx / mov eax, value / add ebx, eax / dec ecx / jnz L */
 function loop(value: number): number[] {
@@ -98,7 +52,7 @@ const moveSecondPage =
 describe('an instruction across two pages in a hot loop', () => {
   it('is part of the region, wherever it is cut', () => {
     for (let before = 3; before < 7; before++) {
-      const outcome = bothWays(caseOf(loop(3), before), [], 0.99)
+      const outcome = bothWays(crossing(loop(3), before), [], 0.99)
       assert.equal(outcome.vector, BP)
       assert.equal(outcome.gpr[RBX], BigInt(3 * ROUNDS))
     }
@@ -107,7 +61,7 @@ describe('an instruction across two pages in a hot loop', () => {
   it('is part of it where the loop begins with it', () => {
     const body = [...movEax(5), ...ADD_EBX_EAX, ...DEC_ECX]
     for (let before = 1; before < 5; before++) {
-      const outcome = bothWays(caseOf([...body, ...jnz(body.length)], before), [], 0.99)
+      const outcome = bothWays(crossing([...body, ...jnz(body.length)], before), [], 0.99)
       assert.equal(outcome.gpr[RBX], BigInt(5 * ROUNDS))
     }
   })
@@ -115,7 +69,7 @@ describe('an instruction across two pages in a hot loop', () => {
   it('is what the second page holds when that is mapped elsewhere', () => {
     const before = 4
     const rounds = 2000
-    const outcome = bothWays(caseOf(loop(3), before), [[rounds * INSTRUCTIONS, moveSecondPage(3 + (9 << 8), before)]])
+    const outcome = bothWays(crossing(loop(3), before), [[rounds * INSTRUCTIONS, moveSecondPage(3 + (9 << 8), before)]])
     assert.equal(outcome.vector, BP)
     assert.equal(outcome.gpr[RBX], BigInt(3 * ROUNDS + (9 << 8) * (ROUNDS - rounds)))
   })
@@ -125,7 +79,7 @@ describe('an instruction across two pages in a hot loop', () => {
       machine.mapPage(CODE + PAGE_END, 0, 0n)
       machine.core.invlpga({ lo: CODE + PAGE_END, hi: 0 }, 0)
     }
-    const outcome = bothWays(caseOf(loop(3), 4), [[2000 * INSTRUCTIONS, gone]])
+    const outcome = bothWays(crossing(loop(3), 4), [[2000 * INSTRUCTIONS, gone]])
     assert.equal(outcome.vector, PF)
     assert.equal(outcome.rip, BigInt(CODE + PAGE_END - 4 + INC_EDX.length))
     assert.equal(outcome.cr2, BigInt(CODE + PAGE_END))
@@ -138,7 +92,7 @@ describe('an instruction across two pages in a hot loop', () => {
       (at: number, byte: number) =>
       (machine: Machine): void =>
         machine.writeCode(at, Uint8Array.of(byte))
-    const outcome = bothWays(caseOf(loop(3), before), [
+    const outcome = bothWays(crossing(loop(3), before), [
       [1000 * INSTRUCTIONS, write(PAGE_END, 7)],
       [2000 * INSTRUCTIONS, write(PAGE_END - 1, 4)],
     ])
@@ -149,7 +103,7 @@ describe('an instruction across two pages in a hot loop', () => {
     // L: inc edx / mov eax, 0 / add ebx, eax / inc byte [the second byte of the immediate] / dec ecx / jnz L
     const head = [...INC_EDX, ...movEax(0), ...ADD_EBX_EAX, 0xfe, 0x05]
     const body = [...head, ...word(4 - (head.length + 4)), ...DEC_ECX]
-    const outcome = bothWays(caseOf([...body, ...jnz(body.length)], 4, { [RCX]: 600 }), [], 0)
+    const outcome = bothWays(crossing([...body, ...jnz(body.length)], 4, { [RCX]: 600 }), [], 0)
     const sum = Array.from({ length: 600 }, (_, n) => (n & 255) << 8).reduce((a, b) => a + b)
     assert.equal(outcome.gpr[RBX], BigInt(sum))
   })
@@ -161,7 +115,7 @@ describe('an instruction across two pages in a hot loop', () => {
     const missing = DATA + 0x3000
     const remove = (machine: Machine): void => machine.mapPage(missing, 0, 0n)
     for (let before = 3; before < 8; before++) {
-      const outcome = bothWays(caseOf(code, before, { [RCX]: 100_000, [RBX]: missing - 0x800 + 8 }), [[0, remove]])
+      const outcome = bothWays(crossing(code, before, { [RCX]: 100_000, [RBX]: missing - 0x800 + 8 }), [[0, remove]])
       assert.equal(outcome.vector, PF)
       assert.equal(outcome.rip, BigInt(CODE + PAGE_END - before + INC_EDX.length))
       assert.equal(outcome.cr2, BigInt(missing))
@@ -181,7 +135,7 @@ describe('an instruction across two pages in a hot loop', () => {
       machine.mapPage(CODE + PAGE_END, OTHER_FRAME)
       machine.core.invlpga({ lo: CODE + PAGE_END, hi: 0 }, 0)
     }
-    const c = caseOf([...body, ...jnz(body.length)], before)
+    const c = crossing([...body, ...jnz(body.length)], before)
     const outcome = bothWays(c, [
       [0, called],
       [2000 * 7 + 3, moved],
@@ -193,16 +147,16 @@ describe('an instruction across two pages in a hot loop', () => {
   it('serves from kept code, with its second page in another frame', () => {
     const kept = new KeptCode()
     const limits = { kept }
-    run(new Machine(true, 1000, limits), caseOf(loop(3), 4))
+    run(new Machine(true, 1000, limits), crossing(loop(3), 4))
     const machine = new Machine(true, 1000, limits)
-    const outcome = run(machine, caseOf(loop(3), 4), [[0, moveSecondPage(3, 4)]])
+    const outcome = run(machine, crossing(loop(3), 4), [[0, moveSecondPage(3, 4)]])
     assert.equal(outcome.gpr[RBX], BigInt(3 * ROUNDS))
     const { regions, adopted } = machine.kernel.counters.translated!
     assert.equal(adopted, 1)
     assert.equal(regions, 0)
     // Another immediate is other code.
     const third = new Machine(true, 1000, limits)
-    const changed = run(third, caseOf(loop(3), 4), [[0, moveSecondPage(3 + (9 << 8), 4)]])
+    const changed = run(third, crossing(loop(3), 4), [[0, moveSecondPage(3 + (9 << 8), 4)]])
     assert.equal(changed.gpr[RBX], BigInt((3 + (9 << 8)) * ROUNDS))
     assert.equal(third.kernel.counters.translated!.adopted, 0)
   })
@@ -214,7 +168,7 @@ describe('a page of a program', () => {
     const { s, core } = machine
     const words = new Int32Array(machine.kernel.view.buffer)
     // L: mov rax, cr3 / mov cr3, rax / jmp L
-    machine.load(caseOf([0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, 0xeb, 0xf8], PAGE_END))
+    machine.load(crossing([0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, 0xeb, 0xf8], PAGE_END))
     machine.raisePrivilege()
     for (const page of KERNEL_PAGES) machine.memory.write(page * PAGE_END, Uint8Array.of(0x90))
     for (let spaces = 0; spaces < 250; spaces++) {

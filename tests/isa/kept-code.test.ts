@@ -10,7 +10,7 @@ import { Machine } from './machine.js'
 import { Programs } from './programs.js'
 import { Random } from './random.js'
 import { sameOnAllVendors } from './vendor-differences.js'
-import { CODE, WINDOW, WINDOW_BYTES, type Case } from './state.js'
+import { CODE, WINDOW_BYTES, type Case, caseOf } from './state.js'
 
 const SEED = Number(process.env['CBIT_ISA_SEED'] ?? 1)
 const PROGRAMS = Number(process.env['CBIT_ISA_PROGRAMS'] ?? 150)
@@ -27,15 +27,13 @@ const chip = (kept: KeptCode): Machine => new Machine(true, HOT, { kept })
 const adopted = (machine: Machine): number => machine.kernel.counters.translated!.adopted
 const compiled = (machine: Machine): number => machine.kernel.counters.translated!.regions
 
-const image = Uint8Array.from({ length: 512 }, (_, n) => ({ 0: 0x7f, 1: 3, 24: 0x80, 25: 0x1f })[n] ?? 0)
-
-function caseOf(code: readonly number[], registers: Readonly<Record<number, number>>, offset = 0x100): Case {
-  const gpr = new BigUint64Array(16)
-  for (const [r, value] of Object.entries(registers)) gpr[Number(r)] = BigInt(value)
-  gpr[RSP] = BigInt(WINDOW + 512)
-  const window = Uint8Array.from({ length: WINDOW_BYTES }, (_, n) => n & 255)
-  return { name: '', mode: 'long', code: Uint8Array.from([...code, 0xcc]), offset, gpr, rflags: 0x202, fs: 0n, gs: 0n, fx: image, window }
-}
+const programOf = (code: readonly number[], registers: Readonly<Record<number, number>>, offset?: number): Case =>
+  caseOf(
+    [...code, 0xcc],
+    registers,
+    offset,
+    Uint8Array.from({ length: WINDOW_BYTES }, (_, n) => n & 255),
+  )
 
 /** L: inc rax / dec ecx / jnz L */
 const loop = [0x48, 0xff, 0xc0, 0xff, 0xc9, 0x75, 0xf9]
@@ -62,7 +60,7 @@ describe('kept code', () => {
   it('serves in the same chip when its code stands in another frame', () => {
     const machine = chip(new KeptCode())
     const run = (): bigint => {
-      machine.load(caseOf(loop, { [RCX]: ROUNDS }))
+      machine.load(programOf(loop, { [RCX]: ROUNDS }))
       machine.core.run(INSTRUCTIONS_MAX)
       return machine.u64(S.RAX)
     }
@@ -79,7 +77,7 @@ describe('kept code', () => {
   it('serves after the code cache has been cleared', () => {
     const machine = chip(new KeptCode())
     for (let n = 0; n < 5; n++) {
-      const outcome = machine.run(caseOf(loop, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX)
+      const outcome = machine.run(programOf(loop, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX)
       assert.equal(outcome.gpr[RAX], BigInt(ROUNDS))
       machine.kernel.exports.code_clear()
     }
@@ -88,17 +86,17 @@ describe('kept code', () => {
 
   it('is used by the core alone that it was made for, under the same mode, and at the same place of a page', () => {
     const kept = new KeptCode()
-    chip(kept).run(caseOf(loop, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX)
+    chip(kept).run(programOf(loop, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX)
     const elsewhere = chip(kept)
-    assert.equal(elsewhere.run(caseOf(loop, { [RCX]: ROUNDS }, 0x180), INSTRUCTIONS_MAX).gpr[RAX], BigInt(ROUNDS))
+    assert.equal(elsewhere.run(programOf(loop, { [RCX]: ROUNDS }, 0x180), INSTRUCTIONS_MAX).gpr[RAX], BigInt(ROUNDS))
     assert.deepEqual([compiled(elsewhere), adopted(elsewhere)], [1, 0])
     const privileged = chip(kept)
-    privileged.load(caseOf(loop, { [RCX]: ROUNDS }))
+    privileged.load(programOf(loop, { [RCX]: ROUNDS }))
     privileged.raisePrivilege()
     privileged.core.run(INSTRUCTIONS_MAX)
     assert.equal(privileged.u64(S.RAX), BigInt(ROUNDS))
     const again = chip(kept)
-    again.run(caseOf(loop, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX)
+    again.run(programOf(loop, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX)
     assert.deepEqual([compiled(again), adopted(again)], [0, 1])
   })
 
@@ -106,21 +104,21 @@ describe('kept code', () => {
     const kept = new KeptCode()
     // mov edx, 5 / add rax, rdx / dec ecx / jnz
     const code = [0xba, ...word(5), 0x48, 0x01, 0xd0, 0xff, 0xc9, 0x75, 0xf4]
-    chip(kept).run(caseOf(code, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX)
+    chip(kept).run(programOf(code, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX)
     for (let at = 1; at < 5; at++) {
       const other = chip(kept)
       const changed = code.with(at, code[at]! ^ 0x11)
       const value = changed.slice(1, 5).reduce((sum, byte, n) => sum + byte * 2 ** (8 * n), 0)
-      assert.equal(other.run(caseOf(changed, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX).gpr[RAX], BigInt(ROUNDS * value))
+      assert.equal(other.run(programOf(changed, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX).gpr[RAX], BigInt(ROUNDS * value))
       assert.equal(adopted(other), 0)
     }
   })
 
   it('is left as soon as its code changes', () => {
     const kept = new KeptCode()
-    chip(kept).run(caseOf(loop, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX)
+    chip(kept).run(programOf(loop, { [RCX]: ROUNDS }), INSTRUCTIONS_MAX)
     const machine = chip(kept)
-    const c = caseOf(loop, { [RCX]: ROUNDS })
+    const c = programOf(loop, { [RCX]: ROUNDS })
     machine.load(c)
     machine.core.run(3 * 500)
     assert.equal(adopted(machine), 1)
@@ -218,7 +216,7 @@ describe('kept code of a kernel', () => {
 
   /** Registers and memory when it has ended. */
   function run(machine: Machine, { code, registers, gs }: Loop): string {
-    machine.load(caseOf([], {}))
+    machine.load(programOf([], {}))
     machine.raisePrivilege()
     machine.memory.write(
       PLACE,

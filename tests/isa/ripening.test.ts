@@ -7,10 +7,9 @@ import { compileModule } from '../../src/silicon/core/translate/kept-code.js'
 import { type PlanLimits, regionLimits } from '../../src/silicon/core/translate/plan.js'
 import type { Optimiser } from '../../src/silicon/core/translate/ripening.js'
 import { Machine } from './machine.js'
-import { type Case, WINDOW, WINDOW_BYTES } from './state.js'
+import { type Case, caseOf } from './state.js'
 
 const RCX = 1
-const RSP = 4
 const HOT = 20
 const WIDEN = 6400
 const ROUNDS = 60_000
@@ -28,14 +27,7 @@ const caller = [0xe8, 0x05, 0, 0, 0, 0xff, 0xc9, 0x75, 0xf7, 0xcc, 0x48, 0xff, 0
 /** Instructions of as many runs, which begin in the midst of such a loop of five. */
 const SLICE = 3000
 
-function caseOf(code: readonly number[]): Case {
-  const gpr = new BigUint64Array(16)
-  gpr[RCX] = BigInt(ROUNDS)
-  gpr[RSP] = BigInt(WINDOW + 512)
-  const fx = Uint8Array.from({ length: 512 }, (_, n) => ({ 0: 0x7f, 1: 3, 24: 0x80, 25: 0x1f })[n] ?? 0)
-  const window = new Uint8Array(WINDOW_BYTES)
-  return { name: '', mode: 'long', code: Uint8Array.from([...code, 0xcc]), offset: 0x100, gpr, rflags: 0x202, fs: 0n, gs: 0n, fx, window }
-}
+const loopsOf = (code: readonly number[]): Case => caseOf([...code, 0xcc], { [RCX]: ROUNDS })
 
 class SlowOptimiser implements Optimiser {
   ripe = false
@@ -62,7 +54,7 @@ const wide = (machine: Machine): number => machine.kernel.counters.translated!.w
 
 /** RAX at the end of a run of `code`. */
 function outcome(machine: Machine, code: readonly number[], instructions = 10 * ROUNDS): bigint {
-  machine.load(caseOf(code))
+  machine.load(loopsOf(code))
   machine.core.run(instructions)
   return machine.u64(S.RAX)
 }
@@ -92,7 +84,7 @@ describe('a wide region', () => {
     optimiser.ripe = true
     const narrow = { ...regionLimits, inlineRecords: 0, sharedRecords: 0 }
     const machine = new Machine(true, HOT, { widenAfter: WIDEN, limits: narrow, optimiser })
-    machine.load(caseOf(caller))
+    machine.load(loopsOf(caller))
     const entries: number[] = []
     for (let slices = 0; slices < 40; slices++) {
       const before = machine.kernel.counters.entries

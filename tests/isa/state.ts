@@ -75,6 +75,22 @@ export interface Case {
   readonly window: Uint8Array
 }
 
+/** What FXSAVE finds behind FNINIT, with MXCSR as it is after reset. */
+const initialFx = Uint8Array.from({ length: FX_BYTES }, (_, n) => ({ 0: 0x7f, 1: 3, [FX_MXCSR]: 0x80, [FX_MXCSR + 1]: 0x1f })[n] ?? 0)
+
+/** `code` in 64-bit mode, `offset` into the code area, with these registers; RSP stands in the window unless it is among them. */
+export function caseOf(
+  code: readonly number[],
+  registers: Readonly<Record<number, number>> = {},
+  offset = 0x100,
+  window = new Uint8Array(WINDOW_BYTES),
+): Case {
+  const gpr = new BigUint64Array(16)
+  gpr[4] = BigInt(WINDOW + 512)
+  for (const [r, value] of Object.entries(registers)) gpr[Number(r)] = BigInt(value)
+  return { name: '', mode: 'long', code: Uint8Array.from(code), offset, gpr, rflags: 0x202, fs: 0n, gs: 0n, fx: initialFx, window }
+}
+
 export interface Outcome {
   /** Exception that ended the case; 3 is the INT3 behind the code. */
   vector: number

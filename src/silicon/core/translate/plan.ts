@@ -45,8 +45,8 @@ export const regionLimits: PlanLimits = {
 }
 /** Of a region that takes the place of one which is entered very often. */
 export const wideLimits: PlanLimits = {
-  nodes: 120,
-  records: 1600,
+  nodes: 240,
+  records: 3200,
   inlineDepth: 2,
   inlineRecords: 40,
   sharedRecords: 800,
@@ -54,8 +54,8 @@ export const wideLimits: PlanLimits = {
   jumpTargets: 8,
   memberships: Infinity,
 }
-/** Of one that takes the place of a wide one: V8 needs up to 200 MB while it optimises it. */
-export const widestLimits: PlanLimits = { ...wideLimits, nodes: 240, records: 3200 }
+/** Of one that takes the place of a wide one. */
+export const widestLimits: PlanLimits = { ...wideLimits, nodes: 360, records: 4800 }
 
 /** Pages on either side of the first. */
 const PAGES_MAX = 0x70000

@@ -13,8 +13,9 @@ import { R_JUMP, R_NEXT, R_RETURNED } from '../ir/results.js'
 import * as S from '../state/layout.js'
 import { BlockCode, type Ways } from './block-code.js'
 import { type FlagsKnown, Flags } from './flags.js'
-import { type CodeConstant, GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PAGE, L_PAGES, L_PC, L_R, LOCAL_DECLARATIONS } from './guest.js'
+import { type CodeConstant, GuestCode, L_BUDGET, L_ENTRY, L_P, L_PAGE, L_PAGES, L_PC, L_R, LOCAL_DECLARATIONS } from './guest.js'
 import { storeLazyFlags } from './lazy-flags.js'
+import { leaveMidway, repetitionOf, resumptionAt } from './leaving.js'
 import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
 import { PAGE_FUNCTION } from './own-functions.js'
@@ -29,18 +30,6 @@ const BUDGET_LOW = 64
 
 /** Of L_PAGES. */
 const PAGE_BITS = 32
-
-// What L_R says at $fault.
-/** Offset of an instruction in its block, and its index there. */
-const WHAT_OFFSET_MASK = 0x3ff
-const WHAT_INDEX = 10
-const WHAT_INDEX_MASK = 0x3f
-/** Kind of the flags (flag-kinds.ts) that stand in the locals; WHAT_FLAGS_MASK: L_FK says it. */
-const WHAT_FLAGS = 16
-const WHAT_FLAGS_MASK = 0x3f
-/** The interpreter goes on in the block, at the record so many bytes into it; else the dispatcher looks at the instruction. */
-const WHAT_RECORD_MASK = 0xffff
-const WHAT_RESUME = 1 << 22
 
 type Label =
   { readonly kind: 'item'; readonly item: Item } | { readonly kind: 'loop'; readonly heads: readonly number[] } | { readonly kind: 'plain' }
@@ -118,7 +107,7 @@ export class RegionCode implements Ways {
     this.dispatch()
     this.emitItems(items, true)
     this.close()
-    this.fault()
+    leaveMidway(g)
     this.close()
     this.epilogue()
     return { locals: [...LOCAL_DECLARATIONS, ...this.blocks.calls.vectors.declarations], code: g.out, hints: g.hints }
@@ -181,48 +170,6 @@ export class RegionCode implements Ways {
   private epilogue(): void {
     this.storeState()
     this.g.get(L_R)
-  }
-
-  /**
-   * Of the block at L_PC. Either the interpreter goes on in it, at a record: PC and budget are those of its start then; or the region is left at an instruction for the
-   * dispatcher, with PC and budget of that.
-   */
-  private fault(): void {
-    const { g } = this
-    const part = (shift: number, mask: number): void => {
-      g.get(L_R)
-      g.i32(shift)
-      g.op(w.I32_SHR_U)
-      g.i32(mask)
-      g.op(w.I32_AND)
-    }
-    part(WHAT_FLAGS, WHAT_FLAGS_MASK)
-    g.tee(L_ENTRY)
-    g.get(L_FK)
-    g.get(L_ENTRY)
-    g.i32(WHAT_FLAGS_MASK)
-    g.op(w.I32_NE, w.SELECT)
-    g.set(L_FK)
-    g.get(L_R)
-    g.i32(WHAT_RESUME)
-    g.op(w.I32_AND)
-    g.if()
-    g.get(L_P)
-    part(0, WHAT_RECORD_MASK)
-    g.op(w.I32_ADD)
-    g.set(L_R)
-    g.else()
-    g.get(L_PC)
-    part(0, WHAT_OFFSET_MASK)
-    g.op(w.I64_EXTEND_I32_U, w.I64_ADD)
-    g.set(L_PC)
-    g.get(L_BUDGET)
-    part(WHAT_INDEX, WHAT_INDEX_MASK)
-    g.op(w.I64_EXTEND_I32_U, w.I64_SUB)
-    g.set(L_BUDGET)
-    g.i32(R_JUMP)
-    g.set(L_R)
-    g.end()
   }
 
   private storeState(): void {
@@ -361,8 +308,9 @@ export class RegionCode implements Ways {
 
   leaveAt(record: IrRecord): void {
     const { g } = this
+    this.troubled = true
     g.flush()
-    g.i32(this.place(record))
+    g.i32(repetitionOf(record, this.flags.settled()))
     g.set(L_R)
     g.op(w.BR)
     g.out.u32(this.troubleDepth)
@@ -371,16 +319,7 @@ export class RegionCode implements Ways {
   resumption(record: IrRecord): number {
     this.troubled = true
     this.resumes = true
-    return WHAT_RESUME | (record.address - this.node.block.address) | (this.settledFlags() << WHAT_FLAGS)
-  }
-
-  private place(record: IrRecord): number {
-    this.troubled = true
-    return record.offset | (record.index << WHAT_INDEX) | (this.settledFlags() << WHAT_FLAGS)
-  }
-
-  private settledFlags(): number {
-    return this.flags.settled() ?? WHAT_FLAGS_MASK
+    return resumptionAt(record.address - this.node.block.address, this.flags.settled())
   }
 
   /** The node's own block is the innermost. */
