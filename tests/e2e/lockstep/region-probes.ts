@@ -14,14 +14,16 @@ export const LOOK_AT = TEST_AREA
 export interface RegionWatcher {
   /** A region that needs a budget of `guard` is about to be entered. */
   before(guard: number): void
-  /** It has been left. */
-  after(): void
+  /** It has been left, with this answer. */
+  after(answer: number): void
 }
 
 const BEFORE = 0
 const AFTER = 1
 const REGION = 2
-const watcherTypes = [{ parameters: [I32], results: [] }, { parameters: [], results: [] }, regionType]
+/** Local of a probe, behind its parameter. */
+const ANSWER = 1
+const watcherTypes = [{ parameters: [I32], results: [] }, { parameters: [I32], results: [] }, regionType]
 
 interface Probe {
   readonly enter: WebAssembly.ExportValue
@@ -44,7 +46,7 @@ export class RegionProbes {
   ) {
     this.watchers = watcherFunctions(
       (place) => watcher.before(this.guards[place]!),
-      () => watcher.after(),
+      (answer) => watcher.after(answer),
     )
   }
 
@@ -100,17 +102,18 @@ function probe(s: number, place: number): FunctionBody {
   constant(place)
   call(BEFORE)
   region()
+  code.bytes([w.LOCAL_TEE, ANSWER, w.LOCAL_GET, ANSWER])
   call(AFTER)
-  return { locals: [], code }
+  return { locals: [[1, I32]], code }
 }
 
 /** A table takes functions of WebAssembly only: a module that imports two of JavaScript and exports them makes them such. */
-function watcherFunctions(before: (place: number) => void, after: () => void): readonly WebAssembly.ExportValue[] {
+function watcherFunctions(before: (place: number) => void, after: (answer: number) => void): readonly WebAssembly.ExportValue[] {
   const out = new ByteWriter()
   const section = (id: number, ...bytes: number[]): void => out.bytes([id, bytes.length, ...bytes])
   out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
-  section(1, 2, 0x60, 1, I32, 0, 0x60, 0, 0)
-  section(2, 2, 1, 0x65, 1, 0x62, 0, BEFORE, 1, 0x65, 1, 0x61, 0, AFTER)
+  section(1, 1, 0x60, 1, I32, 0)
+  section(2, 2, 1, 0x65, 1, 0x62, 0, 0, 1, 0x65, 1, 0x61, 0, 0)
   section(7, 2, 1, 0x62, 0, BEFORE, 1, 0x61, 0, AFTER)
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(out.copy()), { e: { b: before, a: after } })
   return [exports['b']!, exports['a']!]

@@ -4,6 +4,7 @@
  */
 
 import type { CoreKernel, TranslationLimits } from '../../../src/silicon/core/core-kernel.js'
+import { R_LAST } from '../../../src/silicon/core/ir/results.js'
 import * as S from '../../../src/silicon/core/state/layout.js'
 import type { Soc } from '../../../src/silicon/soc.js'
 import { PAGE_BYTES } from '../../../src/host/hypervisor/physical-memory.js'
@@ -134,11 +135,12 @@ export class TranslatedSide implements RegionWatcher {
     this.take(this.left > 0 && this.spare >= 0 ? guard + this.random.below(this.spare + 1) : Infinity)
   }
 
-  after(): void {
+  after(answer: number): void {
     this.giveBack()
     const count = this.count()
     if (this.left > 0) this.onRegion?.(this.soc)
-    this.look(AFTER, count)
+    if (answer > R_LAST) this.lookAt(answer, count)
+    else this.look(AFTER, count)
     if (count >= this.nextLook) this.nextLook = count + this.looks.every
     if (this.left === 0) this.setLook()
   }
@@ -156,6 +158,15 @@ export class TranslatedSide implements RegionWatcher {
     this.log.note(kind, count, fault === 0 ? 0 : 1, this.words, this.s)
     // The next region goes on from the parts.
     this.words[(this.s + S.LAZY_KIND) >> 2] = lazyKind
+  }
+
+  /** The interpreter is to go on at `record` of the block at PC, which `count` does not have: so many bytes and instructions into it. */
+  private lookAt(record: number, count: number): void {
+    const place = this.words[(record + 4) >> 2]! >>> 16
+    const pc = this.word(S.PC)
+    this.words[(this.s + S.PC) >> 2] = pc + (place & 0x3ff)
+    this.look(AFTER, count + (place >> 10))
+    this.words[(this.s + S.PC) >> 2] = pc
   }
 
   private openWindow(count: number): void {
