@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as S from '../../src/silicon/core/state/layout.js'
 import { bothWays, run } from './both-ways.js'
+import { differences } from './compare.js'
 import { Machine } from './machine.js'
-import { type Case, caseOf, CODE, DATA, READ_ONLY } from './state.js'
+import { type Case, caseOf, CODE, DATA, DATA_BYTES, type Outcome, READ_ONLY } from './state.js'
 
 const [RAX, RCX, RDX, RBX, RSI, RDI] = [0, 1, 2, 3, 6, 7]
 const BP = 3
@@ -119,6 +120,55 @@ describe('an access that translated code cannot make', () => {
         assert.equal(translated.core.instructionsRetired, interpreted.core.instructionsRetired)
         assert.equal(translated.u64(S.PC), interpreted.u64(S.PC))
         assert.equal(translated.u64(RDX * 8), interpreted.u64(RDX * 8))
+      }
+    }
+  })
+})
+
+describe('an access of kernel code that its TLB does not have', () => {
+  /** Where the first 2 MiB of DRAM stand for the supervisor, and a page of them that holds nothing else. */
+  const KERNEL = 0xffffffff80000000n
+  const PAGE_OF_CODE = 0x100000
+  /** Pages of the data area are not there from `from` on. */
+  const bothChips = (code: readonly number[], registers: Readonly<Record<number, number>>, from: number): Outcome => {
+    const chips = [new Machine(true, 5), new Machine()]
+    const outcomes = chips.map((machine) => {
+      machine.load(caseOf([0x90], { [RCX]: ROUNDS, ...registers }))
+      machine.raisePrivilege()
+      for (let page = from; page < DATA + DATA_BYTES; page += PAGE) machine.mapPage(page, 0, 0n)
+      machine.memory.write(PAGE_OF_CODE, Uint8Array.from(code))
+      machine.setU64(S.PC, KERNEL + BigInt(PAGE_OF_CODE))
+      machine.core.run(10_000_000)
+      return machine.outcome()
+    })
+    assert.deepEqual(differences(outcomes[0]!, outcomes[1]!, { flags: 0 }), [])
+    assert.equal(chips[0]!.core.instructionsRetired, chips[1]!.core.instructionsRetired)
+    assert.equal(chips[0]!.u64(S.CR2), chips[1]!.u64(S.CR2))
+    assert(chips[0]!.kernel.counters.instructionsTranslated > 0)
+    return outcomes[0]!
+  }
+  const ADD_RSI_8 = [0x48, 0x83, 0xc6, 8]
+
+  it('is made in line once the kernel has looked, from page to page and across them', () => {
+    for (const offset of [0, 2, 5]) {
+      const outcome = bothChips(
+        loopOf(load(0), ADD_EBX_EAX, [0x89, 0x56, 4], INC_EDX, ADD_RSI_8),
+        { [RCX]: 1500, [RSI]: DATA + offset },
+        DATA + DATA_BYTES,
+      )
+      assert.equal(outcome.vector, BP)
+    }
+  })
+
+  it('faults at its instruction, once', () => {
+    for (const access of [load(0), [0x89, 0x16], [0x01, 0x16]]) {
+      for (const body of [
+        [INC_EDX, access, ADD_RSI_8],
+        [access, INC_EDX, ADD_RSI_8],
+      ]) {
+        const outcome = bothChips(loopOf(...body), { [RSI]: DATA }, DATA + 2 * PAGE)
+        assert.equal(outcome.vector, PF)
+        assert.equal(outcome.cr2, BigInt(DATA + 2 * PAGE))
       }
     }
   })

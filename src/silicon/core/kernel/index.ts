@@ -3,6 +3,7 @@
 export { code_cache_reset, code_insert, code_reserve, code_clear, code_frame_changed } from './code-cache'
 export { fetch_next_page } from './dispatch'
 export { run } from './interpreter'
+export { place } from './memory'
 export { update_mode } from './mode'
 export { core_reset } from './reset'
 export {

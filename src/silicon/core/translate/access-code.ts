@@ -6,6 +6,7 @@ import { CODE_CACHE_WORDS } from '../../fabric-layout.js'
 import * as S from '../state/layout.js'
 import { sharedAccesses, type SharedAccess } from './access-groups.js'
 import { type GuestCode, L_LA, L_P, L_R, L_STALE, L_WRITEBACK } from './guest.js'
+import { PLACE_FUNCTION } from './own-functions.js'
 import type { IrRecord } from './record.js'
 import * as w from './wasm-ops.js'
 
@@ -16,6 +17,9 @@ export interface Trouble {
   /** Label that leaves, with all general registers in the state area. */
   readonly troubleDepth: number
 }
+
+/** Bit of what F_PLACE is asked for: the bytes are to be written. */
+const PLACE_WRITE = 0x100
 
 const storeCodes = [w.I64_STORE8, w.I64_STORE16, w.I64_STORE32, w.I64_STORE]
 const zeroLoads = [w.I64_LOAD8_U, w.I64_LOAD16_U, w.I64_LOAD32_U, w.I64_LOAD]
@@ -52,6 +56,8 @@ export class AccessCode {
   private records: readonly IrRecord[] = []
   /** Of the present block, by position. */
   private shared: ReadonlyMap<number, SharedAccess> = new Map()
+  /** Locals of groups that have begun and go on: what the kernel does may change where guest memory stands. */
+  private readonly hosts = new Set<number>()
 
   constructor(
     private readonly g: GuestCode,
@@ -62,6 +68,7 @@ export class AccessCode {
   begin(records: readonly IrRecord[]): void {
     this.records = records
     this.shared = sharedAccesses(records, this.g.inKernel)
+    this.hosts.clear()
   }
 
   /** L_LA = the address of a load or store. */
@@ -137,8 +144,8 @@ export class AccessCode {
   }
 
   /**
-   * Leaves for the interpreter, which does the instruction of `record` from its start, and the rest of its block. That costs far less than a way on from here for each
-   * access does: V8 spends most of its time on what stands in registers where ways come together again.
+   * Leaves for the interpreter, which does the instruction of `record` from its start, and the rest of its block. A way on from here for each access costs V8 more than all the
+   * rest: what stands in registers where ways come together again.
    */
   leaveFor({ index }: IrRecord): void {
     const { g } = this
@@ -167,8 +174,8 @@ export class AccessCode {
 
   /** An access of `bytes`: `quick` works on linear memory at a pushed address with `offset`. `kind`: what it leaves on the stack. */
   private access(record: IrRecord, operand: Operand, bytes: number, table: number, kind: number, quick: (offset: number) => void): void {
-    const { address, shared, position } = operand
-    if (shared) return this.sharedAccess(record, shared, position === shared.group.first, address, bytes, table, kind, quick)
+    const { address, shared } = operand
+    if (shared) return this.sharedAccess(record, shared, operand, bytes, table, kind, quick)
     const { g } = this
     address()
     this.pushHit(table, bytes)
@@ -176,22 +183,43 @@ export class AccessCode {
     this.pushHost(table)
     quick(0)
     g.else()
-    this.leaveFor(record)
+    this.missed(record, bytes, table, quick)
     return g.end()
+  }
+
+  /** Where the TLB does not have the bytes at L_LA: the kernel's code asks for them and goes on with `quick`, as it touches much anew after each switch of spaces; programs' leaves. */
+  private missed(record: IrRecord, bytes: number, table: number, quick: (offset: number) => void): void {
+    const { g } = this
+    if (!g.inKernel) return this.leaveFor(record)
+    g.core()
+    g.get(L_LA)
+    g.i32(bytes | (table === S.TLB_WRITE ? PLACE_WRITE : 0))
+    g.callOwn(PLACE_FUNCTION)
+    g.tee(L_P)
+    g.op(w.I32_EQZ)
+    g.ifUnlikely()
+    this.leaveFor(record)
+    g.end()
+    for (const host of this.hosts) {
+      g.i32(0)
+      g.set(host)
+    }
+    g.get(L_P)
+    quick(0)
   }
 
   /** The `first` access of a group looks for all of them; where the TLB does not have all that, each looks for itself. */
   private sharedAccess(
     record: IrRecord,
     { group, offset }: SharedAccess,
-    first: boolean,
-    address: () => void,
+    { address, position }: Operand,
     bytes: number,
     table: number,
     kind: number,
     quick: (offset: number) => void,
   ): void {
     const { g } = this
+    const first = position === group.first
     if (first) {
       address()
       this.moveAddress(-offset)
@@ -209,14 +237,19 @@ export class AccessCode {
       g.set(group.host)
     }
     address()
-    this.pushHit(table, bytes)
-    g.ifLikely(kind)
-    this.pushHost(table)
-    quick(0)
-    g.else()
-    this.leaveFor(record)
+    if (g.inKernel) this.missed(record, bytes, table, quick)
+    else {
+      this.pushHit(table, bytes)
+      g.ifLikely(kind)
+      this.pushHost(table)
+      quick(0)
+      g.else()
+      this.leaveFor(record)
+      g.end()
+    }
     g.end()
-    g.end()
+    if (first) this.hosts.add(group.host)
+    if (position === group.last) this.hosts.delete(group.host)
   }
 
   private moveAddress(by: number): void {

@@ -11,6 +11,7 @@ export const F_X87 = 5
 export const F_FLOAT = 6
 export const F_FMA = 7
 export const F_CALL = 8
+export const F_PLACE = 9
 
 export const kernelFunctions: readonly { readonly name: string; readonly type: FunctionType }[] = [
   { name: 'execute_record', type: { parameters: [I32, I32], results: [I32] } },
@@ -22,6 +23,7 @@ export const kernelFunctions: readonly { readonly name: string; readonly type: F
   { name: 'slow_float', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'quick_fma', type: { parameters: [F64, F64, F64], results: [F64] } },
   { name: 'call_region', type: { parameters: [I32, I64], results: [I32] } },
+  { name: 'place', type: { parameters: [I32, I64, I32], results: [I32] } },
 ]
 
 /** The table that regions call them through; `exported` are the core kernel's exports. */

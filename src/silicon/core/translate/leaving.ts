@@ -3,6 +3,7 @@
 import { R_JUMP } from '../ir/results.js'
 import { type GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PC, L_R } from './guest.js'
 import type { IrRecord } from './record.js'
+import * as S from '../state/layout.js'
 import * as w from './wasm-ops.js'
 
 /** The dispatcher looks at an instruction: its offset in the block, and its index there. */
@@ -12,6 +13,8 @@ const INDEX_MASK = 0x3f
 /** Or the interpreter goes on in the block, at the record so many bytes into it. */
 const RESUME = 1 << 22
 const RECORD_MASK = 0xffff
+/** In a record: offset and index of its instruction, as here (u16). */
+const RECORD_PLACE = 6
 /** Kind of the flags (ir/flag-kinds.ts) that stand in the locals; FLAGS_MASK: L_FK says it. */
 const FLAGS = 16
 const FLAGS_MASK = 0x3f
@@ -27,7 +30,7 @@ export const repetitionOf = ({ offset, index }: IrRecord, flags: number | undefi
 
 /**
  * L_PC: address of the block, which L_BUDGET has not been charged for; where the interpreter is to go on, L_P is that of its IR. L_R becomes what the region answers, PC,
- * budget and the kind of the flags what whoever goes on expects: the interpreter those of the block's start.
+ * budget and the kind of the flags what whoever goes on expects: the interpreter those of the block's start. A pending fault is the dispatcher's in any case.
  */
 export function leaveMidway(g: GuestCode): void {
   const part = (shift: number, mask: number): void => {
@@ -44,6 +47,7 @@ export function leaveMidway(g: GuestCode): void {
   g.i32(FLAGS_MASK)
   g.op(w.I32_NE, w.SELECT)
   g.set(L_FK)
+  g.block()
   g.get(L_R)
   g.i32(RESUME)
   g.op(w.I32_AND)
@@ -52,7 +56,13 @@ export function leaveMidway(g: GuestCode): void {
   part(0, RECORD_MASK)
   g.op(w.I32_ADD)
   g.set(L_R)
-  g.else()
+  g.loadState(w.I32_LOAD, S.FAULT)
+  g.op(w.I32_EQZ)
+  g.op(w.BR_IF, 1)
+  g.get(L_R)
+  g.memory(w.I32_LOAD16_U, RECORD_PLACE)
+  g.set(L_R)
+  g.end()
   g.get(L_PC)
   part(0, OFFSET_MASK)
   g.op(w.I64_EXTEND_I32_U, w.I64_ADD)

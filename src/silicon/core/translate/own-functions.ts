@@ -6,13 +6,25 @@
 import { ByteWriter, I32, I64, type TypedBody } from '../../../lib/wasm-encoder.js'
 import * as S from '../state/layout.js'
 import { GuestCode } from './guest.js'
+import { F_PLACE, kernelFunctions } from './kernel-functions.js'
 import * as w from './wasm-ops.js'
 
 /** (state, linear address of a page, frame) → not zero where instructions of that page are not fetched from that frame. */
 export const PAGE_FUNCTION = 0
+/** F_PLACE. */
+export const PLACE_FUNCTION = 1
 
 /** Bit of CTX: user mode. */
 const CTX_USER = 1
+
+export function placeFunction(): TypedBody {
+  const { type } = kernelFunctions[F_PLACE]!
+  const code = new ByteWriter()
+  const g = new GuestCode(code, 0)
+  type.parameters.forEach((_, n) => g.get(n))
+  g.call(F_PLACE)
+  return { type, locals: [], code }
+}
 
 export function pageFunction(): TypedBody {
   const code = new ByteWriter()

@@ -28,7 +28,9 @@ export interface PlanLimits {
 
 /** What becomes of a region: the first size is that of new ones, each other of those that take the place of one of the size before. */
 export interface RegionSize {
+  /** Of regions of programs, and of those in the upper half, whose accesses have ways back from the kernel (access-code.ts) that V8 needs long for. */
   readonly limits: PlanLimits
+  readonly kernelLimits: PlanLimits
   /** Entries after which such a region is offered again; 0: never. */
   readonly entries: number
 }
@@ -54,8 +56,7 @@ export const wideLimits: PlanLimits = {
   jumpTargets: 8,
   memberships: Infinity,
 }
-/** Of one that takes the place of a wide one. */
-export const widestLimits: PlanLimits = { ...wideLimits, nodes: 360, records: 4800 }
+export const wideKernelLimits: PlanLimits = { ...wideLimits, nodes: 120, records: 1600 }
 
 /** Pages on either side of the first. */
 const PAGES_MAX = 0x70000

@@ -14,7 +14,7 @@ import * as op from '../ir/ops.js'
 import { MEMBER_BYTES, NOTES_BYTES, NOTES_MAX, REGIONS_MAX, REGION_ENTRY_BYTES } from '../ir/region-tables.js'
 import { kernelFunctions, kernelFunctionTable, regionType } from './kernel-functions.js'
 import { ModuleEncoder } from '../../../lib/wasm-encoder.js'
-import { pageFunction } from './own-functions.js'
+import { pageFunction, placeFunction } from './own-functions.js'
 import type { RegionSize } from './plan.js'
 
 /** Modules that import one table of the kernel's functions. */
@@ -28,7 +28,7 @@ export const regionEncoder = (): ModuleEncoder =>
   new ModuleEncoder(
     kernelFunctions.map(({ type }) => type),
     regionType,
-    [pageFunction()],
+    [pageFunction(), placeFunction()],
     DRAM_BASE / WASM_PAGE_BYTES,
     ['constants'],
   )

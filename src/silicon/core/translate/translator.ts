@@ -109,7 +109,8 @@ export class Translator {
 
   constructor(private readonly port: TranslatorPort) {
     this.nodesMax = Math.max(...port.sizes.map(({ limits }) => limits.nodes))
-    this.constantsMax = Math.max(...port.sizes.map(({ limits }) => limits.records)) + this.nodesMax
+    // A frame and the address of its IR for each node.
+    this.constantsMax = Math.max(...port.sizes.map(({ limits }) => limits.records)) + 2 * this.nodesMax
     this.standing = new StandingRegions(port)
     if (port.kept) this.adoption = new Adoption(port, port.kept, this.standing)
     if (port.optimiser) this.ripening = new Ripening(port.optimiser)
@@ -172,7 +173,7 @@ export class Translator {
     }
     const port = { words, hotAfter, find: this.port.find, frameAt: (pages: number) => frameAt(words, s, pages) }
     const size = again ? this.standing.sizeOf(takesOver) + 1 : 0
-    const plan = planRegion(port, address, sizes[size]!.limits)
+    const plan = planRegion(port, address, this.inKernel(s) ? sizes[size]!.kernelLimits : sizes[size]!.limits)
     if (size > 1 && blocksOf(plan).length <= this.standing.blocksOf(takesOver)) {
       // All that may be part of it is.
       words[takesOver + 2] = 0
@@ -193,6 +194,11 @@ export class Translator {
     }
     if (this.planned.length >= batch) this.compile()
     return true
+  }
+
+  /** The core stands in the upper half. */
+  private inKernel(s: number): boolean {
+    return this.port.words[(s + S.PC + 4) >> 2]! < 0
   }
 
   /** Place in the table of the region that is entered at the block at `address`, as a word, or 0. */
@@ -249,7 +255,7 @@ export class Translator {
   private write(s: number, plan: RegionPlan, size: number, takesOver: number): void {
     const writer = (this.writers[this.planned.length] ??= new ByteWriter(1 << 15))
     writer.reset()
-    const code = new RegionCode(plan, writer, s, this.port.fuses, this.constants, this.port.words[(s + S.PC + 4) >> 2]! < 0)
+    const code = new RegionCode(plan, writer, s, this.port.fuses, this.constants, this.inKernel(s))
     const body = code.build()
     const firstConstant = this.constants
     this.constants += code.constants.length

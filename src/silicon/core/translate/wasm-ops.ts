@@ -19,6 +19,7 @@ export const LOCAL_SET = 0x21
 export const LOCAL_TEE = 0x22
 export const GLOBAL_GET = 0x23
 export const I32_LOAD = 0x28
+export const I32_LOAD16_U = 0x2f
 export const I64_LOAD = 0x29
 export const I32_LOAD8_S = 0x2c
 export const I64_LOAD8_S = 0x30
