@@ -11,7 +11,7 @@ import * as S from './state/layout.js'
 import { fusesMultiplyAdd } from './translate/fused-multiply-add.js'
 import type { CodePlace } from './translate/code-pages.js'
 import { blockHash, type KeptCode } from './translate/kept-code.js'
-import { type PlanLimits, regionLimits, type RegionSize, wideKernelLimits, wideLimits } from './translate/plan.js'
+import { type PlanLimits, regionLimits, type RegionSize, widestLimits, wideLimits } from './translate/plan.js'
 import type { Optimiser } from './translate/ripening.js'
 import { Translator, type TranslatorCounters } from './translate/translator.js'
 
@@ -76,7 +76,7 @@ export interface CodeCounters {
 export interface TranslationLimits {
   /** Executions of a block. */
   readonly hotAfter?: number
-  /** Entries of a region after which it becomes part of a larger one; in the upper half four times as many of that make it part of one of the largest kind. */
+  /** Entries of a region after which it becomes part of a larger one; four times as many of that make it part of the largest kind. */
   readonly widenAfter?: number
   /** Regions, one more than there may be, before all code is forgotten. */
   readonly regionsMax?: number
@@ -96,11 +96,10 @@ export interface TranslationLimits {
 }
 
 function regionSizes({ widenAfter = WIDEN_THRESHOLD, limits, wideLimits: wider }: TranslationLimits): readonly RegionSize[] {
-  const [first, wide, widest] = [limits ?? regionLimits, wider ?? wideKernelLimits, wider ?? wideLimits]
   return [
-    { limits: first, kernelLimits: first, entries: widenAfter },
-    { limits: widest, kernelLimits: wide, entries: widenAfter * WIDEN_AGAIN },
-    { limits: widest, kernelLimits: widest, entries: 0 },
+    { limits: limits ?? regionLimits, entries: widenAfter },
+    { limits: wider ?? wideLimits, entries: widenAfter * WIDEN_AGAIN },
+    { limits: wider ?? widestLimits, entries: 0 },
   ]
 }
 

@@ -28,9 +28,7 @@ export interface PlanLimits {
 
 /** What becomes of a region: the first size is that of new ones, each other of those that take the place of one of the size before. */
 export interface RegionSize {
-  /** Of regions of programs, and of those in the upper half, whose accesses have ways back from the kernel (access-code.ts) that V8 needs long for. */
   readonly limits: PlanLimits
-  readonly kernelLimits: PlanLimits
   /** Entries after which such a region is offered again; 0: never. */
   readonly entries: number
 }
@@ -47,8 +45,8 @@ export const regionLimits: PlanLimits = {
 }
 /** Of a region that takes the place of one which is entered very often. */
 export const wideLimits: PlanLimits = {
-  nodes: 240,
-  records: 3200,
+  nodes: 120,
+  records: 1600,
   inlineDepth: 2,
   inlineRecords: 40,
   sharedRecords: 800,
@@ -56,7 +54,8 @@ export const wideLimits: PlanLimits = {
   jumpTargets: 8,
   memberships: Infinity,
 }
-export const wideKernelLimits: PlanLimits = { ...wideLimits, nodes: 120, records: 1600 }
+/** Of one that takes the place of a wide one: at once, such regions would take the memory of V8's compilers beyond the goal. */
+export const widestLimits: PlanLimits = { ...wideLimits, nodes: 240, records: 3200 }
 
 /** Pages on either side of the first. */
 const PAGES_MAX = 0x70000

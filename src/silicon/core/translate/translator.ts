@@ -173,7 +173,7 @@ export class Translator {
     }
     const port = { words, hotAfter, find: this.port.find, frameAt: (pages: number) => frameAt(words, s, pages) }
     const size = again ? this.standing.sizeOf(takesOver) + 1 : 0
-    const plan = planRegion(port, address, this.inKernel(s) ? sizes[size]!.kernelLimits : sizes[size]!.limits)
+    const plan = planRegion(port, address, sizes[size]!.limits)
     if (size > 1 && blocksOf(plan).length <= this.standing.blocksOf(takesOver)) {
       // All that may be part of it is.
       words[takesOver + 2] = 0
@@ -194,11 +194,6 @@ export class Translator {
     }
     if (this.planned.length >= batch) this.compile()
     return true
-  }
-
-  /** The core stands in the upper half. */
-  private inKernel(s: number): boolean {
-    return this.port.words[(s + S.PC + 4) >> 2]! < 0
   }
 
   /** Place in the table of the region that is entered at the block at `address`, as a word, or 0. */
@@ -255,7 +250,7 @@ export class Translator {
   private write(s: number, plan: RegionPlan, size: number, takesOver: number): void {
     const writer = (this.writers[this.planned.length] ??= new ByteWriter(1 << 15))
     writer.reset()
-    const code = new RegionCode(plan, writer, s, this.port.fuses, this.constants, this.inKernel(s))
+    const code = new RegionCode(plan, writer, s, this.port.fuses, this.constants, this.port.words[(s + S.PC + 4) >> 2]! < 0)
     const body = code.build()
     const firstConstant = this.constants
     this.constants += code.constants.length
