@@ -41,7 +41,7 @@ export function prepareEngine(version = process.versions.v8): void {
   yieldToGuest()
 }
 
-/** V8 compiles on four threads. One needs up to 200 MB for a large region: not so many at a time as there are no processors for, then. */
+/** V8 compiles on four threads. One needs 80 MB for a large region: not so many at a time as there are no processors for, then. */
 const compilationTasks = (): number => Math.min(Math.max(availableParallelism() - 1, 2), 4)
 
 /** V8 can be told to optimise functions before they are called (optimiser.ts). */

@@ -151,18 +151,12 @@ export function slow_store(s: usize, la: u64, n: u32, v: u64): void {
   write_any(s, la, n, v, WRITE)
 }
 
-/** Bit of `what`: the bytes are to be written. */
-const PLACE_WRITE: u32 = 1 << 8
-
 /**
- * What translated code calls where its TLB misses: linear-memory address of the bytes at `la`, as many as the low byte of `what` says, once the TLB has them. 0 with a fault
- * pending, or where no TLB has them: the access is the interpreter's then.
+ * What translated code calls where its TLB misses: linear-memory address of the `n` bytes at `la`, once the TLB has them. 0 with a fault pending, or where no TLB has them: the
+ * access is the interpreter's then.
  */
-export function place(s: usize, la: u64, what: u32): usize {
-  const n = what & 0xff
-  if (crosses(la, n)) return 0
-  const write = what & PLACE_WRITE
-  if (!mmu_fill(s, la, write ? WRITE : READ)) return 0
+export function place(s: usize, la: u64, n: u32, write: u32): usize {
+  if (crosses(la, n) || !mmu_fill(s, la, write ? WRITE : READ)) return 0
   return write ? write_hit(s, la, n) : read_hit(s, la, n)
 }
 

@@ -7,7 +7,7 @@ import * as S from '../state/layout.js'
 import { sharedAccesses, type SharedAccess } from './access-groups.js'
 import { type GuestCode, L_LA, L_P, L_R, L_STALE, L_WRITEBACK } from './guest.js'
 import { PLACE_FUNCTION } from './own-functions.js'
-import type { IrRecord } from './record.js'
+import { type IrRecord, isCount } from './record.js'
 import * as w from './wasm-ops.js'
 
 /** How an access that cannot be made here leaves the region. */
@@ -17,9 +17,6 @@ export interface Trouble {
   /** Label that leaves, with all general registers in the state area. */
   readonly troubleDepth: number
 }
-
-/** Bit of what F_PLACE is asked for: the bytes are to be written. */
-const PLACE_WRITE = 0x100
 
 const storeCodes = [w.I64_STORE8, w.I64_STORE16, w.I64_STORE32, w.I64_STORE]
 const zeroLoads = [w.I64_LOAD8_U, w.I64_LOAD16_U, w.I64_LOAD32_U, w.I64_LOAD]
@@ -176,24 +173,30 @@ export class AccessCode {
   private access(record: IrRecord, operand: Operand, bytes: number, table: number, kind: number, quick: (offset: number) => void): void {
     const { address, shared } = operand
     if (shared) return this.sharedAccess(record, shared, operand, bytes, table, kind, quick)
-    const { g } = this
     address()
+    return this.look(record, bytes, table, kind, quick)
+  }
+
+  /** The access at L_LA by itself. */
+  private look(record: IrRecord, bytes: number, table: number, kind: number, quick: (offset: number) => void): void {
+    const { g } = this
     this.pushHit(table, bytes)
     g.ifLikely(kind)
     this.pushHost(table)
     quick(0)
     g.else()
-    this.missed(record, bytes, table, quick)
-    return g.end()
+    if (g.inKernel) this.ask(record, bytes, table, quick)
+    else this.leaveFor(record)
+    g.end()
   }
 
-  /** Where the TLB does not have the bytes at L_LA: the kernel's code asks for them and goes on with `quick`, as it touches much anew after each switch of spaces; programs' leaves. */
-  private missed(record: IrRecord, bytes: number, table: number, quick: (offset: number) => void): void {
+  /** Has the TLB filled with the bytes at L_LA, and goes on with `quick`: for code of the upper half, which touches much anew after each switch of spaces. */
+  private ask(record: IrRecord, bytes: number, table: number, quick: (offset: number) => void): void {
     const { g } = this
-    if (!g.inKernel) return this.leaveFor(record)
     g.core()
     g.get(L_LA)
-    g.i32(bytes | (table === S.TLB_WRITE ? PLACE_WRITE : 0))
+    g.i32(bytes)
+    g.i32(table === S.TLB_WRITE ? 1 : 0)
     g.callOwn(PLACE_FUNCTION)
     g.tee(L_P)
     g.op(w.I32_EQZ)
@@ -237,16 +240,8 @@ export class AccessCode {
       g.set(group.host)
     }
     address()
-    if (g.inKernel) this.missed(record, bytes, table, quick)
-    else {
-      this.pushHit(table, bytes)
-      g.ifLikely(kind)
-      this.pushHost(table)
-      quick(0)
-      g.else()
-      this.leaveFor(record)
-      g.end()
-    }
+    if (g.inKernel) this.ask(record, bytes, table, quick)
+    else this.look(record, bytes, table, kind, quick)
     g.end()
     if (first) this.hosts.add(group.host)
     if (position === group.last) this.hosts.delete(group.host)
@@ -303,6 +298,3 @@ export class AccessCode {
     g.memory(storeCodes[size]!, 0)
   }
 }
-
-/** Counts how often the block runs, or enters a region: no part of an instruction. */
-const isCount = ({ op: code }: IrRecord): boolean => code === op.OP_PROFILE || code === op.OP_REGION

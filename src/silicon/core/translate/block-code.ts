@@ -13,7 +13,7 @@ import { flagsAreLive } from './liveness.js'
 import { MoveCode } from './move-code.js'
 import type { RegionNode } from './plan.js'
 import { CHAIN_MAX, HASH_BITS, hashOf } from './jump-hash.js'
-import type { IrBlock, IrRecord } from './record.js'
+import { type IrBlock, type IrRecord, isCount } from './record.js'
 import { StackCode } from './stack-code.js'
 import * as w from './wasm-ops.js'
 
@@ -116,7 +116,7 @@ export class BlockCode {
 
   private emitRecord(record: IrRecord, position: number): void {
     const code = record.op
-    if (code === op.OP_PROFILE || code === op.OP_REGION) return
+    if (isCount(record)) return
     if (between(code, op.OP_ADD8, op.OP_SARIN64)) this.emitArithmetic(record, position)
     else if (between(code, op.OP_MOV64, op.OP_LEA32_BIS)) {
       if (code === op.OP_MOVI64S) this.bits.noteConstant(record)

@@ -23,7 +23,7 @@ export const kernelFunctions: readonly { readonly name: string; readonly type: F
   { name: 'slow_float', type: { parameters: [I32, I32], results: [I32] } },
   { name: 'quick_fma', type: { parameters: [F64, F64, F64], results: [F64] } },
   { name: 'call_region', type: { parameters: [I32, I64], results: [I32] } },
-  { name: 'place', type: { parameters: [I32, I64, I32], results: [I32] } },
+  { name: 'place', type: { parameters: [I32, I64, I32, I32], results: [I32] } },
 ]
 
 /** The table that regions call them through; `exported` are the core kernel's exports. */

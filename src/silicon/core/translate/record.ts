@@ -111,3 +111,6 @@ export function readBlock(words: Int32Array, address: number): IrBlock {
     branch,
   }
 }
+
+/** Counts how often the block runs, or enters a region: no part of an instruction. */
+export const isCount = ({ op: code }: IrRecord): boolean => code === op.OP_PROFILE || code === op.OP_REGION

@@ -101,15 +101,6 @@ export class VectorAccess {
   }
 }
 
-/** Pushes lane `lane` of `bytes` (1, 2, 4 or 8) of local `from` as a zero-extended i64. */
-export function pushLane(g: GuestCode, bytes: number, lane: number, from: number): void {
-  g.get(from)
-  if (bytes === 8) return simd(g, 'i64x2.extract_lane', lane)
-  simd(g, bytes === 4 ? 'i32x4.extract_lane' : bytes === 2 ? 'i16x8.extract_lane_u' : 'i8x16.extract_lane_u', lane)
-  g.op(w.I64_EXTEND_I32_U)
-  return undefined
-}
-
 /** Alignment rules of vectors. */
 export const ANY_ADDRESS = 0
 /** Misaligned addresses are for MXCSR.MM to allow. */

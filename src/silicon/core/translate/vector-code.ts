@@ -6,7 +6,7 @@ import type { AccessCode } from './access-code.js'
 import type { Flags } from './flags.js'
 import { type GuestCode, L_FA, L_FR, L_LA } from './guest.js'
 import type { IrRecord } from './record.js'
-import { ALIGNED, alignmentOf, ANY_ADDRESS, pushLane, type VectorAccess } from './vector-access.js'
+import { ALIGNED, alignmentOf, ANY_ADDRESS, type VectorAccess } from './vector-access.js'
 import { pushForm, simd, zeroVector } from './vector-form-code.js'
 import { binaryForms, insertForm, narrowForms, shiftForms, type VectorForm } from './vector-forms.js'
 import { IN_MEMORY, usesXmm0, vectorId } from './vector-operands.js'
@@ -312,4 +312,13 @@ export class VectorCode {
     simd(g, `${insertLanes[bytes]!}.replace_lane`, lane)
     g.set(d)
   }
+}
+
+/** Pushes lane `lane` of `bytes` (1, 2, 4 or 8) of local `from` as a zero-extended i64. */
+function pushLane(g: GuestCode, bytes: number, lane: number, from: number): void {
+  g.get(from)
+  if (bytes === 8) return simd(g, 'i64x2.extract_lane', lane)
+  simd(g, bytes === 4 ? 'i32x4.extract_lane' : bytes === 2 ? 'i16x8.extract_lane_u' : 'i8x16.extract_lane_u', lane)
+  g.op(w.I64_EXTEND_I32_U)
+  return undefined
 }
