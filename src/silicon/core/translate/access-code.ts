@@ -223,14 +223,15 @@ export class AccessCode {
   ): void {
     const { g } = this
     const first = position === group.first
+    const common = group.write ? S.TLB_WRITE : S.TLB_READ
     if (first) {
       address()
       this.moveAddress(-offset)
-      this.pushHit(table, group.to - group.from)
+      this.pushHit(common, group.to - group.from)
     } else g.get(group.host)
     g.ifLikely(kind)
     if (first) {
-      this.pushHost(table)
+      this.pushHost(common)
       g.tee(group.host)
     } else g.get(group.host)
     quick(offset)

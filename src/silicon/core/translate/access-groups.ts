@@ -13,6 +13,7 @@ import type { IrRecord } from './record.js'
 const SPAN_MAX = 256
 
 export interface AccessGroup {
+  /** Some of them write: all go by the TLB for writes, whose pages can be read too. */
   readonly write: boolean
   /** Displacements from the base: of the first byte, and behind the last. */
   readonly from: number
@@ -38,10 +39,10 @@ interface Member {
 }
 
 interface OpenGroup {
-  readonly write: boolean
   readonly base: number
   readonly index: number
   readonly members: Member[]
+  write: boolean
   from: number
   to: number
 }
@@ -93,31 +94,31 @@ class GroupFinder {
   }
 
   private join(key: number, base: number, index: number, write: boolean, member: Member): void {
-    const name = key * 2 + (write ? 1 : 0)
     const { displacement, bytes } = member
     if (this.inKernel && isFar(displacement)) return
-    const known = this.open.get(name)
+    const known = this.open.get(key)
     if (known) {
       const from = Math.min(known.from, displacement)
       const to = Math.max(known.to, displacement + bytes)
       if (to - from <= SPAN_MAX) {
         known.from = from
         known.to = to
+        known.write ||= write
         known.members.push(member)
         return
       }
       this.closed.push(known)
     }
-    this.open.set(name, { write, base, index, members: [member], from: displacement, to: displacement + bytes })
+    this.open.set(key, { write, base, index, members: [member], from: displacement, to: displacement + bytes })
   }
 
   private written(slot: number): void {
     const register = slot & ~7
     if (register === S.T0) this.target = undefined
-    for (const [name, group] of this.open) {
+    for (const [key, group] of this.open) {
       if (group.base !== register && group.index !== register) continue
       this.closed.push(group)
-      this.open.delete(name)
+      this.open.delete(key)
     }
     if (this.target && (this.target.base === register || this.target.index === register)) this.target = undefined
   }
