@@ -19,12 +19,13 @@ import * as w from './wasm-ops.js'
 
 /** How code of a node leaves it. */
 export interface Ways extends Trouble {
-  /** Leaves the region with a result; L_PC and L_BUDGET are set. */
+  /** Leaves the region with a result; L_PC is set. */
   out(result: number): void
   /** Leaves so that the instruction of `record` is run from its start: it has not been retired. */
   leaveAt(record: IrRecord): void
   /** Leaves for the dispatcher, at `delta` from the start of the block, which has been charged. */
   leaveTo(delta: number): void
+  /** The block of so many instructions has run: whatever leaves it from here on pays for it. */
   charge(instructions: number): void
   /** Goes to node `to` at `delta` from the start of the block, or leaves where it is -1. `spent`: the budget may be lower than was counted on. */
   goTo(to: number, delta: number, spent: boolean): void

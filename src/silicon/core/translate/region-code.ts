@@ -18,6 +18,7 @@ import { storeLazyFlags } from './lazy-flags.js'
 import { leaveMidway, repetitionOf, resumptionAt } from './leaving.js'
 import { flagsLiveAtEnds } from './liveness.js'
 import { F_CALL } from './kernel-functions.js'
+import { owedAtStarts } from './owed.js'
 import { PAGE_FUNCTION } from './own-functions.js'
 import { pageOf, pagesOf, type RegionNode, type RegionPlan } from './plan.js'
 import type { IrRecord } from './record.js'
@@ -51,7 +52,11 @@ export class RegionCode implements Ways {
   private readonly arriving = new Map<number, FlagsKnown | undefined>()
   /** By page of the region, counted from its first. */
   private readonly pageBits: ReadonlyMap<number, number>
+  /** Instructions that have run and are not charged for yet, at the start of each node. */
+  private readonly owedAtStart: readonly number[]
   private current = 0
+  /** The same at the present place of the present node. */
+  private owed = 0
   /** Code of the present node may leave at an instruction. */
   private troubled = false
   /** It may leave for the interpreter there. */
@@ -77,6 +82,7 @@ export class RegionCode implements Ways {
     )
     this.places = placesOf(this.items)
     this.longest = this.longestPaths()
+    this.owedAtStart = owedAtStarts(nodes, entries, [...this.places.keys()], (from, to) => this.isForward(from, to))
     this.pageBits = new Map([...new Set(nodes.flatMap(pagesOf))].slice(0, PAGE_BITS).map((page, n) => [page, 1 << n]))
     this.flagsLive = flagsLiveAtEnds(nodes, (from, to) => !this.isForward(from, to) || this.changesPage(from, to))
     for (const entry of entries) this.arriving.set(entry, undefined)
@@ -253,6 +259,7 @@ export class RegionCode implements Ways {
     const { g } = this
     const node = this.plan.nodes[n]!
     this.current = n
+    this.owed = this.owedAtStart[n]!
     this.troubled = false
     this.resumes = false
     this.flags.assume(this.arriving.get(n))
@@ -262,6 +269,7 @@ export class RegionCode implements Ways {
     g.op(w.UNREACHABLE)
     this.close()
     if (!this.troubled) return g.op(w.UNREACHABLE)
+    this.pay(this.owedAtStart[n]!)
     g.pageAddress(node.position)
     g.set(L_PC)
     if (this.resumes) {
@@ -300,6 +308,7 @@ export class RegionCode implements Ways {
     const { g } = this
     g.flush()
     this.flags.settle()
+    this.pay(this.owed)
     g.i32(result)
     g.set(L_R)
     g.op(w.BR)
@@ -335,6 +344,10 @@ export class RegionCode implements Ways {
   }
 
   charge(instructions: number): void {
+    this.owed = this.owedAtStart[this.current]! + instructions
+  }
+
+  private pay(instructions: number): void {
     const { g } = this
     if (instructions === 0) return
     g.get(L_BUDGET)
@@ -366,6 +379,8 @@ export class RegionCode implements Ways {
     const { g } = this
     g.flush()
     this.flags.settle()
+    this.pay(this.owed)
+    this.owed = 0
     this.storeState()
     g.core()
     g.pageAddress(this.node.position + delta)
@@ -388,7 +403,15 @@ export class RegionCode implements Ways {
     const forward = this.isForward(this.current, to)
     this.g.flush()
     // A string instruction may have used up more than was allowed for.
-    if (!forward || spent) this.leaveBelow(this.longest[to]! + BUDGET_LOW, delta)
+    const looks = !forward || spent
+    const { owed } = this
+    if (looks) {
+      this.pay(owed)
+      this.owed = 0
+      this.leaveBelow(this.longest[to]! + BUDGET_LOW, delta)
+    }
+    this.pay(this.owed - this.owedAtStart[to]!)
+    this.owed = owed
     this.flags.settle()
     if (forward) this.arrive(to)
     this.branchTo(to)
