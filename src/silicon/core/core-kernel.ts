@@ -170,7 +170,8 @@ export class CoreKernel {
     return {
       ...{ blocks, instructions, loweringMs, translatingMs, clears },
       translated: this.translator?.counters,
-      entries: word(op.CODE_ENTRIES) + word(op.CODE_ENTRIES + 4) * 0x100000000,
+      // Those that count are noted as what they stand for.
+      entries: word(op.CODE_ENTRIES) + word(op.CODE_ENTRIES + 4) * 0x100000000 - word(op.CODE_UNCOUNTED),
       instructionsTranslated: word(op.CODE_TRANSLATED) + word(op.CODE_TRANSLATED + 4) * 0x100000000,
       blocksDropped: word(op.CODE_BLOCKS_DROPPED),
       arenaBytes: word(op.CODE_ARENA_POINTER) - CODE_ARENA_BASE,

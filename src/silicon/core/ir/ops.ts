@@ -490,5 +490,6 @@ export const CODE_TRANSLATED = 16
 export const CODE_STALE = 24
 /** Changes whenever a region comes or goes (u32): what the jump cache says of regions holds no longer. */
 export const CODE_GENERATION = 28
-/** Times that a region was entered (u64). */
+/** Times that a region was entered (u64), and those that come until the next that counts for its region (u32). */
 export const CODE_ENTRIES = 32
+export const CODE_UNCOUNTED = 40

@@ -5,6 +5,7 @@ import {
   CODE_ENTRIES,
   CODE_STALE,
   CODE_TRANSLATED,
+  CODE_UNCOUNTED,
   OP_BMI,
   OP_DIVIDE,
   OP_FLAG,
@@ -72,12 +73,14 @@ const COUNTED: u32 = 17
 // @ts-ignore: decorator
 @inline
 function must_offer(region: usize, caller: usize): bool {
-  const entries = load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES)
-  if (<u32>entries % COUNTED == 0) {
+  let left = load<u32>(CODE_CACHE_WORDS, CODE_UNCOUNTED)
+  if (!left) {
     if (caller) count_call(caller)
     if (is_due(region)) return true
+    store<u64>(CODE_CACHE_WORDS, load<u64>(CODE_CACHE_WORDS, CODE_ENTRIES) + COUNTED, CODE_ENTRIES)
+    left = COUNTED
   }
-  store<u64>(CODE_CACHE_WORDS, entries + 1, CODE_ENTRIES)
+  store<u32>(CODE_CACHE_WORDS, left - 1, CODE_UNCOUNTED)
   return false
 }
 
