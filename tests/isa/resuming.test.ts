@@ -110,6 +110,21 @@ describe('an access that translated code cannot make', () => {
     assert.equal(outcome.gpr[RBX], BigInt(rounds))
   })
 
+  it('reads through a base where only its store is not allowed', () => {
+    // inc edx / mov eax, [rsi] / add ebx, eax / mov [rsi + 4], edx
+    const store = [0x89, 0x56, 4]
+    const rounds = 1000
+    const forbid = (machine: Machine): void => {
+      machine.setU64(RSI * 8, BigInt(READ_ONLY))
+    }
+    const body = [INC_EDX, load(0), ADD_EBX_EAX, store]
+    const outcome = bothWays(across(loopOf(...body), { [RSI]: DATA + 8 }), [[rounds * 6, forbid]], 0.9)
+    assert.equal(outcome.vector, PF)
+    assert.equal(outcome.cr2, BigInt(READ_ONLY + 4))
+    assert.equal(outcome.rip, BigInt(CODE + 0x100 + [...INC_EDX, ...load(0), ...ADD_EBX_EAX].length))
+    assert.equal(outcome.gpr[RDX], BigInt(rounds + 1))
+  })
+
   it('keeps the count of instructions exact, however the run is sliced', () => {
     const c = across(loopOf(INC_EDX, load(0), ADD_EBX_EAX))
     for (const slice of [97, 1009]) {
