@@ -1,5 +1,5 @@
 /**
- * What the CPUs of other vendors define otherwise than those of AMD, or leave open. On a host of AMD none of this applies: every case is compared whole.
+ * What the CPUs of other vendors define otherwise than those of AMD, or leave open. On a host of AMD none of this applies: every case is compared whole, but for what AMD's own CPUs do in one way or another.
  * An entry either takes a case out, or says in which detail the outcomes may differ and only if they differ as it says.
  * SDM: Intel 64 and IA-32 Architectures Software Developer's Manual (325462). APM: AMD64 Architecture Programmer's Manual (40332).
  */
@@ -167,6 +167,14 @@ function settleMaskedMove({ one, instruction }: Met, ours: Outcome, theirs: Outc
   if (isSegmented(one.mode) && theirs.vector === GP && !faulted(ours)) Object.assign(ours, theirs)
 }
 
+/** Both operands of CMPS cannot be read: the fault is that of the source in place of the destination's. */
+function settleFirstOperand({ instruction }: Met, ours: Outcome, theirs: Outcome): void {
+  const mask = (1n << BigInt(8 * instruction.addressSize)) - 1n
+  // Bases of segments are whole pages, and an operand across two pages may fault in the second.
+  const lies = (address: bigint, register: number): boolean => ((address - (ours.gpr[register]! & mask)) & 0xfffn) < 8n
+  if (ours.vector === PF && theirs.vector === PF && lies(ours.cr2, RDI) && lies(theirs.cr2, RSI)) ours.cr2 = theirs.cr2
+}
+
 const countOf = ({ row, one, instruction }: Met): number =>
   /CL$/.test(row.row.operands) ? Number(one.gpr[RCX]! & 31n) : instruction.immediate & 31
 const unmaskedX87 = ({ one }: Met): boolean => (u16(one.fx, FX_CONTROL) & 0x3f) !== 0x3f
@@ -282,6 +290,15 @@ const differences: readonly Difference[] = [
   },
 ]
 
+/** What differs among AMD's own CPUs. */
+const generations: readonly Difference[] = [
+  {
+    rows: /^CMPSB? /,
+    why: 'of two operands that cannot be read, which is reported: the destination, and by CPUs of family 1Ah the source in some cases (APM vol. 3, CMPSx, does not give the order)',
+    settle: settleFirstOperand,
+  },
+]
+
 const decoder = new Decoder(opcodeTable())
 
 function meet(row: CompiledRow, one: Case): Met {
@@ -290,10 +307,8 @@ function meet(row: CompiledRow, one: Case): Met {
   return { row, one, instruction }
 }
 
-const applicable = (row: CompiledRow): readonly Difference[] => {
-  const name = `${row.row.mnemonic} ${row.row.operands}`
-  return hostIsAmd ? [] : differences.filter(({ rows }) => rows.test(name))
-}
+const nameOf = ({ row }: CompiledRow): string => `${row.mnemonic} ${row.operands}`
+const applicable = (row: CompiledRow): readonly Difference[] => (hostIsAmd ? [] : differences.filter(({ rows }) => rows.test(nameOf(row))))
 
 /** Why the CPU of this vendor cannot judge the case; undefined where it can. */
 export function leftOut(row: CompiledRow, one: Case): string | undefined {
@@ -305,7 +320,9 @@ export function leftOut(row: CompiledRow, one: Case): string | undefined {
 
 /** Our outcome with what the host's vendor may define otherwise taken from `theirs`. */
 export function settled(row: CompiledRow, one: Case, ours: Outcome, theirs: Outcome): Outcome {
-  const some = applicable(row).filter(({ settle }) => settle !== undefined)
+  const some = [...applicable(row), ...generations.filter(({ rows }) => rows.test(nameOf(row)))].filter(
+    ({ settle }) => settle !== undefined,
+  )
   if (some.length === 0) return ours
   const met = meet(row, one)
   const copy = { ...ours, gpr: ours.gpr.slice(), fx: ours.fx.slice(), upper: ours.upper.slice(), window: ours.window.slice() }
