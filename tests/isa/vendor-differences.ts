@@ -294,7 +294,7 @@ const differences: readonly Difference[] = [
 const generations: readonly Difference[] = [
   {
     rows: /^CMPSB? /,
-    why: 'of two operands that cannot be read, which is reported: the destination, and by CPUs of family 1Ah the source in some cases (APM vol. 3, CMPSx, does not give the order)',
+    why: 'of two operands that cannot be read the destination is reported, and by CPUs of family 1Ah the source in some cases',
     settle: settleFirstOperand,
   },
 ]

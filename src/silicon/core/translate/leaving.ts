@@ -1,9 +1,9 @@
 /** How a region is left in the midst of a block: one word in L_R says where, and what the flags are. */
 
 import { R_JUMP } from '../ir/results.js'
+import * as S from '../state/layout.js'
 import { type GuestCode, L_BUDGET, L_ENTRY, L_FK, L_P, L_PC, L_R } from './guest.js'
 import type { IrRecord } from './record.js'
-import * as S from '../state/layout.js'
 import * as w from './wasm-ops.js'
 
 /** The dispatcher looks at an instruction: its offset in the block, and its index there. */

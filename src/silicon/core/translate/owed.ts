@@ -1,6 +1,6 @@
 /**
- * How much of the budget each node of a region still owes when it begins. A block that one other goes to is not charged for where that ends, but later, with what comes behind it: a loop pays once a round, and
- * where ways differ by less, the difference.
+ * How much of the budget each node of a region still owes when it begins. A block is not charged for where it ends, but later, with what comes behind it: a loop pays once a round, and where ways
+ * meet, all but one pay by how much they differ from that one.
  */
 
 import * as op from '../ir/ops.js'

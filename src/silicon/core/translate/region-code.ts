@@ -403,15 +403,8 @@ export class RegionCode implements Ways {
     const forward = this.isForward(this.current, to)
     this.g.flush()
     // A string instruction may have used up more than was allowed for.
-    const looks = !forward || spent
-    const { owed } = this
-    if (looks) {
-      this.pay(owed)
-      this.owed = 0
-      this.leaveBelow(this.longest[to]! + BUDGET_LOW, delta)
-    }
+    if (!forward || spent) this.leaveBelow(this.longest[to]! + BUDGET_LOW, delta)
     this.pay(this.owed - this.owedAtStart[to]!)
-    this.owed = owed
     this.flags.settle()
     if (forward) this.arrive(to)
     this.branchTo(to)
@@ -431,7 +424,7 @@ export class RegionCode implements Ways {
   private leaveBelow(instructions: number, delta: number): void {
     const { g } = this
     g.get(L_BUDGET)
-    g.i64(instructions)
+    g.i64(instructions + this.owed)
     g.op(w.I64_LT_S)
     g.ifUnlikely()
     this.leaveTo(delta)
